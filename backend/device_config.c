@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "device_config.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+/* All references must fit into the lists of doc/protocol.md 3.1. */
+#define MAX_POOL_PAGES 4096
+
+const char *const hcl_device_keys[] = {
+    "name",        "class",
+    "allow",       "max-pool-pages",
+    "max-handles", "max-ring-page-order",
+    NULL,
+};
+
+/* The name of a device or class, which must be there. */
+static int get_name(const struct hcl_spec *spec, const char *key, char *buf,
+                    size_t size, struct hcl_err *err)
+{
+    const char *value = hcl_spec_get(spec, key);
+
+    if (!value) {
+        return hcl_err_set(err, -EINVAL, "%s= is missing", key);
+    }
+    if (!hcl_spec_name_ok(value) || strlen(value) >= size) {
+        return hcl_err_set(err, -EINVAL,
+                           "%s=%s: expected 1 to 31 letters, digits, '_', '.' "
+                           "or '-', the first a letter or digit",
+                           key, value);
+    }
+    snprintf(buf, size, "%s", value);
+    return 0;
+}
+
+static int get_limits(const struct hcl_spec *spec, struct hcl_limits *limits,
+                      struct hcl_err *err)
+{
+    int rc;
+
+    limits->max_queues = 1;
+    rc = hcl_spec_get_u32(spec, "max-pool-pages", 0, MAX_POOL_PAGES, 256,
+                          &limits->max_pool_pages, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = hcl_spec_get_u32(spec, "max-ring-page-order", 0,
+                          HCLIF_MAX_RING_PAGE_ORDER, 2,
+                          &limits->max_ring_page_order, err);
+    if (rc < 0) {
+        return rc;
+    }
+    return hcl_spec_get_u32(spec, "max-handles", 1, UINT16_MAX, 16,
+                            &limits->max_handles, err);
+}
+
+int hcl_device_config_parse(struct hcl_device_config *config, const char *text,
+                            struct hcl_err *err)
+{
+    int rc;
+
+    memset(config, 0, sizeof(*config));
+    rc = hcl_spec_parse(&config->spec, text, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = get_name(&config->spec, "name", config->name, sizeof(config->name),
+                  err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = get_name(&config->spec, "class", config->class_name,
+                  sizeof(config->class_name), err);
+    if (rc < 0) {
+        return rc;
+    }
+    config->allow = hcl_spec_get(&config->spec, "allow");
+    return get_limits(&config->spec, &config->limits, err);
+}
+
+bool hcl_device_config_allows(const struct hcl_device_config *config,
+                              const char *guest)
+{
+    const char *pattern = config->allow;
+
+    if (!pattern) {
+        return true;
+    }
+    for (;;) {
+        const char *end = strchrnul(pattern, '|');
+        char one[HCL_SPEC_BYTES];
+
+        snprintf(one, sizeof(one), "%.*s", (int)(end - pattern), pattern);
+        if (fnmatch(one, guest, 0) == 0) {
+            return true;
+        }
+        if (!*end) {
+            return false;
+        }
+        pattern = end + 1;
+    }
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * device_config.h: one item of `devices` in hcl.conf.  The supervisor reads the
+ * general keys; what belongs to the class is checked by the worker, so that
+ * no code of a class runs in the supervisor.
+ */
+#ifndef HCL_DEVICE_CONFIG_H
+#define HCL_DEVICE_CONFIG_H
+
+#include <stdbool.h>
+
+#include "err.h"
+#include "layout.h"
+#include "spec.h"
+
+/* The general keys; ends with NULL. */
+extern const char *const hcl_device_keys[];
+
+/* Must stay where it was parsed: spec points into itself. */
+struct hcl_device_config {
+    char name[32];
+    char class_name[32];
+    const char *allow; /* patterns separated by '|', or NULL; in spec */
+    struct hcl_limits limits;
+    struct hcl_spec spec;
+};
+
+/* Parses one item.  -EINVAL with a text that says what was expected. */
+__attribute__((warn_unused_result)) int
+hcl_device_config_parse(struct hcl_device_config *config, const char *text,
+                        struct hcl_err *err);
+
+/* Whether the guest of that name may use the device. */
+bool hcl_device_config_allows(const struct hcl_device_config *config,
+                              const char *guest);
+
+#endif /* HCL_DEVICE_CONFIG_H */

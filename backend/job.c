@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * job.c: what a class does with handles and jobs, and the completions that
+ * come of it.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "connection_internal.h"
+
+void *hcl_handle_state(struct hcl_handle *handle)
+{
+    return handle->state;
+}
+
+uint32_t hcl_handle_guest(const struct hcl_handle *handle)
+{
+    return handle->connection->setup.id;
+}
+
+/* The ring takes it; the event waits for the end of the burst. */
+static void put_completion(struct hcl_queue *queue,
+                           const struct hclif_completion *completion)
+{
+    struct hcl_connection *c = queue->connection;
+
+    if (c->closing) {
+        return;
+    }
+    hcl_producer_put(&queue->completions, completion);
+    c->stats.completions++;
+    c->stats.rx_bytes += completion->rx_bytes;
+    if (!c->unflushed) {
+        c->unflushed = true;
+        c->next_unflushed = c->device->unflushed;
+        c->device->unflushed = c;
+    }
+}
+
+void hcl_queue_complete(struct hcl_queue *queue, uint32_t tag, uint16_t status)
+{
+    struct hclif_completion completion;
+
+    memset(&completion, 0, sizeof(completion));
+    completion.tag = tag;
+    completion.status = status;
+    put_completion(queue, &completion);
+}
+
+/* The entry's tag and its bounce memory are free for the next request. */
+static void release_entry(struct hcl_entry *entry)
+{
+    struct hcl_queue *queue = entry->queue;
+    struct hcl_connection *c = queue->connection;
+
+    if (!(c->device->class->flags & HCL_CLASS_MOVES_BYTES)) {
+        if (entry->flags & HCLIF_TX_POOL) {
+            hcl_bounce_give(&c->tx_bounce, entry->tx_offset,
+                            entry->job.tx_bytes);
+        }
+        if (entry->flags & HCLIF_RX_POOL) {
+            hcl_bounce_give(&c->rx_bounce, entry->rx_offset,
+                            entry->job.rx_bytes);
+        }
+    }
+    *entry->link = entry->next;
+    if (entry->next) {
+        entry->next->link = entry->link;
+    }
+    entry->busy = false;
+    queue->in_flight--;
+}
+
+/* The answer, unless the class has put it into the pool itself. */
+static void move_answer(struct hcl_entry *entry, uint32_t rx_bytes,
+                        struct hclif_completion *completion)
+{
+    struct hcl_connection *c = entry->queue->connection;
+
+    if (!(entry->flags & HCLIF_RX_POOL)) {
+        memcpy(completion->data, entry->rx_data, rx_bytes);
+    } else if (!(c->device->class->flags & HCL_CLASS_MOVES_BYTES)) {
+        memcpy(c->rx_pool + entry->rx_offset, entry->job.rx, rx_bytes);
+    }
+}
+
+static struct hcl_entry *job_entry(struct hcl_job *job)
+{
+    return (struct hcl_entry *)job; /* its first member */
+}
+
+void hcl_job_complete(struct hcl_job *job, uint16_t status, uint32_t rx_bytes,
+                      uint16_t flags)
+{
+    struct hcl_entry *entry = job_entry(job);
+    struct hclif_completion completion;
+
+    assert(entry->busy);
+    assert(rx_bytes <= job->rx_bytes);
+    memset(&completion, 0, sizeof(completion));
+    completion.tag = entry->tag;
+    completion.status = status;
+    completion.flags = flags;
+    completion.rx_bytes = rx_bytes;
+    move_answer(entry, rx_bytes, &completion);
+    release_entry(entry);
+    put_completion(entry->queue, &completion);
+}
+
+void hcl_job_fail(struct hcl_job *job, uint16_t status, const char *text)
+{
+    struct hcl_entry *entry = job_entry(job);
+    uint32_t bytes = 0;
+
+    /* doc/protocol.md 3.3: where and when a completion may hold a text. */
+    if ((status == HCLIF_STATUS_IO || status == HCLIF_STATUS_GONE) &&
+        !(entry->flags & HCLIF_RX_POOL)) {
+        size_t length = strlen(text);
+
+        bytes = length < job->rx_bytes ? (uint32_t)length : job->rx_bytes;
+        memcpy(entry->rx_data, text, bytes);
+    }
+    hcl_job_complete(job, status, bytes, 0);
+}
+
+void hcl_entry_cancel(struct hcl_entry *entry)
+{
+    struct hcl_device *device = entry->queue->connection->device;
+
+    device->class->cancel(device, &entry->job);
+    assert(!entry->busy);
+}
+
+void hcl_handle_shut(struct hcl_handle *handle)
+{
+    struct hcl_device *device = handle->connection->device;
+
+    /* Newest first: no cancel lets the class start one that is next to go. */
+    while (handle->entries) {
+        hcl_entry_cancel(handle->entries);
+    }
+    device->class->handle_close(device, handle);
+    handle->open = false;
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "class_table.h"
+#include "device_config.h"
+#include "guest.h"
+#include "log.h"
+#include "message.h"
+
+/* Requests of one connection before the others get their turn. */
+#define SERVE_BUDGET 32
+
+/* How often the guests' programs are looked at: their death sends no event. */
+#define ALIVE_PERIOD_US 250000
+
+/* One connection in the worker's lists. */
+struct client {
+    struct client *next;     /* of all */
+    struct client *next_run; /* of those with work */
+    bool runs;               /* is in that list */
+    bool told_first;         /* STATS with the first request has been sent */
+    struct hcl_worker *worker;
+    struct hcl_guest *guest; /* owned */
+    uint32_t id;
+    uint32_t domid;
+    uint32_t devid;
+};
+
+struct hcl_worker {
+    int fd;
+    struct hcl_loop *loop;
+    struct hcl_source *source;
+    struct hcl_device *device;
+    struct client *clients;   /* owned */
+    struct client *run_first; /* those with work */
+    struct client **run_last; /* where the next one is linked */
+    unsigned int num_runs;
+    struct hcl_timer alive;
+    bool stopping;
+};
+
+/* ---- To the supervisor ------------------------------------------------- */
+
+/* A supervisor that cannot be told has gone, and the worker with it. */
+static void tell(struct hcl_worker *worker, struct hcl_message *message)
+{
+    struct hcl_err err = {0};
+
+    if (hcl_message_send(worker->fd, message, NULL, &err) < 0) {
+        if (err.code != -EPIPE) {
+            hcl_log(HCL_LOG_ERROR, "%s", err.text);
+        }
+        worker->stopping = true;
+    }
+}
+
+static void tell_stats(struct client *client)
+{
+    struct hcl_message message = {.type = HCL_MESSAGE_STATS};
+
+    message.stats.connection = client->id;
+    message.stats.stats =
+        *hcl_connection_stats(hcl_guest_connection(client->guest));
+    tell(client->worker, &message);
+}
+
+static void tell_failed(int fd, const struct hcl_err *failure)
+{
+    struct hcl_message message = {.type = HCL_MESSAGE_FAILED};
+    struct hcl_err err = {0};
+
+    message.failed.mistake = failure->code == -EINVAL;
+    snprintf(message.failed.text, sizeof(message.failed.text), "%s",
+             failure->text);
+    if (hcl_message_send(fd, &message, NULL, &err) < 0) {
+        hcl_log(HCL_LOG_ERROR, "%s", err.text);
+    }
+}
+
+static void on_device_failed(void *arg, const struct hcl_err *failure)
+{
+    struct hcl_message message = {.type = HCL_MESSAGE_DEVICE_FAILED};
+
+    snprintf(message.device_failed.text, sizeof(message.device_failed.text),
+             "%s", failure->text);
+    tell(arg, &message);
+}
+
+/* ---- The run list ------------------------------------------------------ */
+
+static void run_add(struct client *client)
+{
+    struct hcl_worker *worker = client->worker;
+
+    if (!client->runs) {
+        client->runs = true;
+        client->next_run = NULL;
+        *worker->run_last = client;
+        worker->run_last = &client->next_run;
+        worker->num_runs++;
+    }
+}
+
+static void run_remove(struct client *client)
+{
+    struct hcl_worker *worker = client->worker;
+    struct client **link = &worker->run_first;
+
+    if (!client->runs) {
+        return;
+    }
+    while (*link != client) {
+        link = &(*link)->next_run;
+    }
+    *link = client->next_run;
+    if (!client->next_run) {
+        worker->run_last = link;
+    }
+    worker->num_runs--;
+    client->runs = false;
+}
+
+/* ---- Connections ------------------------------------------------------- */
+
+static struct client *find_client(struct hcl_worker *worker, uint32_t id)
+{
+    struct client *client = worker->clients;
+
+    while (client && client->id != id) {
+        client = client->next;
+    }
+    return client;
+}
+
+/* Unmaps everything, then says so. */
+static void close_client(struct client *client, enum hcl_close_reason reason,
+                         const char *text)
+{
+    struct hcl_worker *worker = client->worker;
+    struct hcl_message message = {.type = HCL_MESSAGE_CLOSED};
+    struct client **link = &worker->clients;
+
+    message.closed.connection = client->id;
+    message.closed.reason = reason;
+    snprintf(message.closed.text, sizeof(message.closed.text), "%s", text);
+    tell_stats(client);
+    run_remove(client);
+    hcl_guest_free(client->guest);
+    while (*link != client) {
+        link = &(*link)->next;
+    }
+    *link = client->next;
+    free(client);
+    tell(worker, &message);
+}
+
+static void on_alive_timer(void *arg)
+{
+    struct hcl_worker *worker = arg;
+    struct client *next;
+
+    for (struct client *client = worker->clients; client; client = next) {
+        next = client->next;
+        if (!hcl_connection_peer_alive(hcl_guest_connection(client->guest))) {
+            close_client(client, HCL_CLOSE_PEER_GONE,
+                         "the guest's program has ended");
+        }
+    }
+    if (worker->clients) {
+        hcl_timer_start(&worker->alive, worker->loop, ALIVE_PERIOD_US,
+                        on_alive_timer, worker);
+    }
+}
+
+static void on_guest_event(void *arg, bool broken)
+{
+    if (broken) {
+        close_client(arg, HCL_CLOSE_PEER_GONE, "its event channel is broken");
+    } else {
+        run_add(arg);
+    }
+}
+
+static void refuse(struct hcl_worker *worker, uint32_t id,
+                   enum hcl_refusal refusal, const struct hcl_err *err)
+{
+    struct hcl_message message = {.type = HCL_MESSAGE_REFUSED};
+
+    message.refused.connection = id;
+    message.refused.refusal = refusal;
+    snprintf(message.refused.text, sizeof(message.refused.text), "%s",
+             err->text);
+    tell(worker, &message);
+}
+
+static void serve_connect(struct hcl_worker *worker,
+                          const struct hcl_message_connect *connect,
+                          const int *fds)
+{
+    struct hcl_message message = {.type = HCL_MESSAGE_CONNECTED};
+    struct client *client = calloc(1, sizeof(*client));
+    enum hcl_refusal refusal;
+    struct hcl_err err = {0};
+
+    if (!client) {
+        close(fds[0]);
+        close(fds[1]);
+        hcl_err_set(&err, -ENOMEM, "no memory for a connection");
+        refuse(worker, connect->connection, HCL_REFUSAL_OTHER, &err);
+        return;
+    }
+    client->worker = worker;
+    client->id = connect->connection;
+    client->domid = connect->domid;
+    client->devid = connect->devid;
+    if (hcl_guest_new(&client->guest, worker->device, connect, fds,
+                      on_guest_event, client, &refusal, &err) < 0) {
+        free(client);
+        refuse(worker, connect->connection, refusal, &err);
+        return;
+    }
+    if (!worker->clients) {
+        hcl_timer_start(&worker->alive, worker->loop, ALIVE_PERIOD_US,
+                        on_alive_timer, worker);
+    }
+    client->next = worker->clients;
+    worker->clients = client;
+    message.connected.connection = client->id;
+    tell(worker, &message);
+    run_add(client); /* requests may be there already, their event gone */
+}
+
+static void serve_disconnect(struct hcl_worker *worker, uint32_t id)
+{
+    struct client *client = find_client(worker, id);
+
+    /* Closed on our own account a moment ago: CLOSED is on its way. */
+    if (client) {
+        close_client(client, HCL_CLOSE_ASKED, "");
+    }
+}
+
+static void serve_client(struct client *client)
+{
+    struct hcl_connection *connection = hcl_guest_connection(client->guest);
+    const struct hcl_fault_report *fault;
+
+    switch (hcl_connection_serve(connection, SERVE_BUDGET)) {
+    case HCL_SERVE_IDLE:
+        break;
+    case HCL_SERVE_MORE:
+        run_add(client);
+        break;
+    case HCL_SERVE_FAULT:
+        fault = hcl_connection_fault(connection);
+        close_client(client, HCL_CLOSE_FAULT, fault->text);
+        return;
+    }
+    /* Tells the supervisor that this life of ours was of use. */
+    if (!client->told_first &&
+        hcl_connection_stats(connection)->completions > 0) {
+        client->told_first = true;
+        tell_stats(client);
+    }
+}
+
+/* ---- From the supervisor ----------------------------------------------- */
+
+static void dispatch(struct hcl_worker *worker,
+                     const struct hcl_message *message, const int *fds)
+{
+    switch (message->type) {
+    case HCL_MESSAGE_CONNECT:
+        serve_connect(worker, &message->connect, fds);
+        break;
+    case HCL_MESSAGE_DISCONNECT:
+        serve_disconnect(worker, message->disconnect.connection);
+        break;
+    case HCL_MESSAGE_STOP:
+        worker->stopping = true;
+        break;
+    default:
+        hcl_log(HCL_LOG_ERROR, "unexpected message %s",
+                hcl_message_name(message->type));
+        worker->stopping = true;
+    }
+}
+
+static void on_message(void *arg, uint32_t events)
+{
+    struct hcl_worker *worker = arg;
+    struct hcl_message message;
+    struct hcl_err err = {0};
+    int fds[HCL_MESSAGE_FDS];
+    int rc;
+
+    (void)events;
+    rc = hcl_message_receive(worker->fd, &message, fds, &err);
+    if (rc < 0) {
+        if (rc != -EPIPE) {
+            hcl_log(HCL_LOG_ERROR, "%s", err.text);
+        }
+        worker->stopping = true;
+    } else if (rc > 0) {
+        dispatch(worker, &message, fds);
+    }
+}
+
+/* ---- Life -------------------------------------------------------------- */
+
+static int wait_config(int fd, struct hcl_message *ret_message,
+                       struct hcl_err *err)
+{
+    struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+    int fds[HCL_MESSAGE_FDS];
+    int rc;
+
+    while (poll(&pollfd, 1, -1) < 0) {
+        if (errno != EINTR) {
+            return hcl_err_sys(err, -errno, "cannot wait for CONFIG");
+        }
+    }
+    rc = hcl_message_receive(fd, ret_message, fds, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rc == 0 || ret_message->type != HCL_MESSAGE_CONFIG) {
+        return hcl_err_set(err, -EBADMSG, "expected CONFIG");
+    }
+    return 0;
+}
+
+static int open_device(struct hcl_worker *worker, const char *spec,
+                       struct hcl_err *err)
+{
+    struct hcl_device_config config;
+    const struct hcl_class *class;
+    int rc = hcl_device_config_parse(&config, spec, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    class = hcl_class_find(config.class_name);
+    if (!class) {
+        char names[HCL_ERR_TEXT / 2];
+
+        hcl_class_names(names, sizeof(names));
+        return hcl_err_set(err, -EINVAL,
+                           "class=%s: there is no such class, but these: %s",
+                           config.class_name, names);
+    }
+    rc = hcl_spec_only(&config.spec, hcl_device_keys, class->keys, err);
+    if (rc < 0) {
+        return rc;
+    }
+    return hcl_device_open(&worker->device, class, config.name, &config.spec,
+                           worker->loop, on_device_failed, worker, err);
+}
+
+int hcl_worker_new(struct hcl_worker **ret_worker, int fd, struct hcl_err *err)
+{
+    struct hcl_worker *worker = calloc(1, sizeof(*worker));
+    struct hcl_message config;
+    int rc;
+
+    if (!worker) {
+        return hcl_err_set(err, -ENOMEM, "no memory for the worker");
+    }
+    worker->fd = fd;
+    worker->run_last = &worker->run_first;
+    rc = hcl_loop_new(&worker->loop, err);
+    if (rc < 0) {
+        goto out;
+    }
+    rc = wait_config(fd, &config, err);
+    if (rc < 0) {
+        goto out;
+    }
+    rc = open_device(worker, config.config.spec, err);
+    if (rc < 0) {
+        tell_failed(fd, err);
+        goto out;
+    }
+    *ret_worker = worker;
+    worker = NULL;
+out:
+    hcl_worker_free(worker);
+    return rc;
+}
+
+static void tell_ready(struct hcl_worker *worker)
+{
+    struct hcl_message message = {.type = HCL_MESSAGE_READY};
+    const struct hcl_class *class = worker->device->class;
+
+    snprintf(message.ready.class_name, sizeof(message.ready.class_name), "%s",
+             class->name);
+    snprintf(message.ready.idempotent, sizeof(message.ready.idempotent), "%s",
+             class->idempotent);
+    tell(worker, &message);
+}
+
+/* One pass: what happened, then a turn for each connection with work. */
+static void run_once(struct hcl_worker *worker)
+{
+    hcl_loop_poll(worker->loop, worker->run_first ? 0 : -1);
+    hcl_device_flush(worker->device);
+    for (unsigned int turns = worker->num_runs; turns > 0; turns--) {
+        struct client *client = worker->run_first;
+
+        run_remove(client);
+        serve_client(client);
+    }
+    /* A job of one connection may have completed another's. */
+    hcl_device_flush(worker->device);
+}
+
+int hcl_worker_run(struct hcl_worker *worker, struct hcl_err *err)
+{
+    int rc = hcl_source_new(&worker->source, worker->loop, worker->fd, EPOLLIN,
+                            on_message, worker, err);
+    if (rc < 0) {
+        return rc;
+    }
+    tell_ready(worker);
+    while (!worker->stopping) {
+        run_once(worker);
+    }
+    while (worker->clients) {
+        close_client(worker->clients, HCL_CLOSE_ASKED, "");
+    }
+    return 0;
+}
+
+void hcl_worker_free(struct hcl_worker *worker)
+{
+    if (!worker) {
+        return;
+    }
+    hcl_timer_stop(&worker->alive);
+    hcl_source_free(worker->source);
+    hcl_device_free(worker->device);
+    if (worker->loop) {
+        hcl_loop_free(worker->loop);
+    }
+    free(worker);
+}
