@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+#include "connection.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "barrier.h"
+
+/* Steps of the handshake in one hcl_connection_process. */
+#define STEPS_AT_A_TIME 8
+
+/*
+ * A backend that loses its connections soon after it made them is not
+ * asked again at once: 50 ms, twice as long each time.
+ */
+#define BACKOFF_MIN_US 50000
+#define BACKOFF_MAX_US 5000000
+#define LASTING_US 10000000
+
+void hcl_connection_look_again(void *arg)
+{
+    struct hcl_connection *connection = arg;
+
+    connection->look = true;
+}
+
+static void ring_doorbell(void *arg)
+{
+    struct hcl_connection *connection = arg;
+
+    hcl_ports_notify(connection->ports, connection->port);
+}
+
+/* ---- Letting go -------------------------------------------------------- */
+
+/*
+ * Reads the own domid.  After a plain save and restore it is another one, and
+ * the event channels are those of a domain that is no more.
+ */
+static int check_domid(struct hcl_connection *connection, struct hcl_err *err)
+{
+    bool changed;
+    int ret =
+        hcl_attachment_check_domid(&connection->attachment, &changed, err);
+
+    if (changed) {
+        connection->stale = true;
+        connection->restoring = true;
+        connection->moved = true;
+    }
+    return ret;
+}
+
+/* Never closes a port of another life: Linux would hit a BUG (2.7). */
+void hcl_connection_free_ports(struct hcl_connection *connection)
+{
+    hcl_source_free(connection->ports_source);
+    connection->ports_source = NULL;
+    if (connection->ports &&
+        (check_domid(connection, NULL) < 0 || connection->stale)) {
+        hcl_ports_park(connection->ports);
+    } else {
+        hcl_ports_free(connection->ports);
+    }
+    connection->ports = NULL;
+    connection->broken = false;
+    connection->stale = false;
+    connection->guard->fds[HCL_FORK_PORTS] = -1;
+}
+
+/* Of no use any more: @code and the text in @err say why. */
+static void end_with(struct hcl_connection *connection, enum hcl_state own,
+                     bool write_it, const struct hcl_err *err)
+{
+    if (!connection->end.code) {
+        connection->end = *err;
+        hcl_session_end(connection->session, err);
+    }
+    hcl_connection_free_ports(connection);
+    if (own == HCL_STATE_CLOSED) {
+        (void)!hcl_memory_release(&connection->memory, connection->share, NULL);
+    }
+    connection->own = own;
+    if (write_it) {
+        /* There is nobody left to tell that it failed. */
+        (void)!hcl_attachment_write_state(&connection->attachment, own, NULL);
+    }
+}
+
+/* The backend broke the protocol in shared memory (doc/protocol.md 5). */
+static void end_by_fault(struct hcl_connection *connection,
+                         enum hcl_queue_fault fault)
+{
+    struct hcl_err err;
+
+    hcl_err_set(&err, -EPROTO, "the backend broke the protocol: %s",
+                hcl_queue_fault_text(fault));
+    end_with(connection, HCL_STATE_CLOSING, true, &err);
+    connection->look = true;
+}
+
+static void set_backoff(struct hcl_connection *connection)
+{
+    uint64_t now = hcl_now_us(), backoff = connection->backoff_us * 2;
+
+    if (connection->own == HCL_STATE_CONNECTED &&
+        now - connection->connected_us >= LASTING_US) {
+        backoff = 0;
+    } else if (backoff < BACKOFF_MIN_US) {
+        backoff = BACKOFF_MIN_US;
+    } else if (backoff > BACKOFF_MAX_US) {
+        backoff = BACKOFF_MAX_US;
+    }
+    connection->backoff_us = backoff;
+    connection->publish_after_us = now + backoff;
+}
+
+/* Back to 1, to be connected anew. */
+static int restart(struct hcl_connection *connection, struct hcl_err *err)
+{
+    int ret = check_domid(connection, err);
+
+    if (ret < 0 && ret != -ENOENT) {
+        return ret;
+    }
+    if (connection->own == HCL_STATE_CONNECTED) {
+        /* In another domain the old rings mean nothing (2.7). */
+        if (!connection->stale) {
+            hcl_session_drain(connection->session);
+        }
+        hcl_session_detach(connection->session, &connection->offer.repeatable);
+        connection->reconnects++;
+    }
+    if (connection->own != HCL_STATE_INITIALISING) {
+        set_backoff(connection);
+    }
+    hcl_connection_free_ports(connection);
+    connection->own = HCL_STATE_INITIALISING;
+    ret = hcl_memory_release(&connection->memory, connection->share, err);
+    if (ret < 0) {
+        return ret;
+    }
+    ret = hcl_attachment_write_state(&connection->attachment,
+                                     HCL_STATE_INITIALISING, err);
+    connection->look = true;
+    return ret == -ENOENT ? 0 : ret;
+}
+
+/* ---- Acting on the handshake ------------------------------------------- */
+
+static int connect_now(struct hcl_connection *connection, struct hcl_err *err)
+{
+    struct hcl_memory *memory = &connection->memory;
+    struct hcl_queue_memory queue = {
+        .requests = memory->requests,
+        .completions = memory->completions,
+        .own_event = &memory->front->event[0].position,
+        .peer_event = &memory->back->event[0].position,
+        .num_slots = hcl_layout_slots(&memory->layout),
+        .doorbell = ring_doorbell,
+        .doorbell_arg = connection,
+    };
+    int ret = hcl_attachment_write_state(&connection->attachment,
+                                         HCL_STATE_CONNECTED, err);
+
+    if (ret < 0 && ret != -ENOENT) {
+        return ret;
+    }
+    connection->own = HCL_STATE_CONNECTED;
+    connection->connected_us = hcl_now_us();
+    hcl_session_attach(connection->session, &queue,
+                       connection->offer.limits.max_handles);
+    return 0;
+}
+
+/* Ends with the backend's own words, or ours. */
+static int end_by_backend(struct hcl_connection *connection, int code,
+                          bool write_it, const char *otherwise)
+{
+    char reason[HCL_ERR_TEXT];
+    struct hcl_err err;
+
+    hcl_attachment_reason(&connection->attachment, reason);
+    hcl_err_set(&err, code, "%s", reason[0] ? reason : otherwise);
+    end_with(connection, HCL_STATE_CLOSED, write_it, &err);
+    return 0;
+}
+
+static int act(struct hcl_connection *connection, enum hcl_action action,
+               struct hcl_err *err)
+{
+    /* After each step there may be another. */
+    connection->look = action != HCL_ACTION_NONE;
+    switch (action) {
+    case HCL_ACTION_PUBLISH:
+        return hcl_connection_publish(connection, err);
+    case HCL_ACTION_CONNECT:
+        return connect_now(connection, err);
+    case HCL_ACTION_RESTART:
+        return restart(connection, err);
+    case HCL_ACTION_REFUSED:
+        return end_by_backend(connection, -ECONNREFUSED, true,
+                              "the backend refuses, and does not say why");
+    case HCL_ACTION_GONE:
+        return end_by_backend(connection, -ENODEV, false,
+                              "the device was detached from this guest");
+    case HCL_ACTION_FAULT:
+        return hcl_err_set(err, -EPROTO, "the backend wrote an illegal state");
+    case HCL_ACTION_RELEASE:
+        end_with(connection, HCL_STATE_CLOSED, true, &connection->end);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* ---- Looking ----------------------------------------------------------- */
+
+/* Another domid: all that we had was another domain's. */
+static int leave_old_domain(struct hcl_connection *connection,
+                            struct hcl_err *err)
+{
+    if (connection->own == HCL_STATE_CLOSING) {
+        end_with(connection, HCL_STATE_CLOSED, false, &connection->end);
+        return 0;
+    }
+    return restart(connection, err);
+}
+
+static int check_place(struct hcl_connection *connection, struct hcl_err *err)
+{
+    bool changed;
+    int ret = hcl_attachment_locate(&connection->attachment, &changed, err);
+
+    connection->moved = false;
+    connection->absent = ret == -ENOENT;
+    if (connection->absent) {
+        return 0;
+    }
+    if (ret < 0 || !changed || connection->own == HCL_STATE_CLOSING) {
+        return ret;
+    }
+    /* Says 1 to the backend at the new place, too. */
+    return restart(connection, err);
+}
+
+static int check_peer(struct hcl_connection *connection, struct hcl_err *err)
+{
+    bool published = connection->own != HCL_STATE_INITIALISING;
+    struct hcl_peer_view view = {.state = HCL_STATE_GONE};
+    int ret = 0;
+
+    if (!connection->absent) {
+        ret = hcl_attachment_view(&connection->attachment, &view, err);
+    }
+    connection->peer = view.state;
+    connection->peer_now = hcl_handshake_backend_state(
+        &view, published, connection->offer.generation,
+        connection->incarnation);
+    return ret;
+}
+
+static void look(struct hcl_connection *connection)
+{
+    enum hcl_action action;
+    struct hcl_err err;
+    int ret = check_domid(connection, &err);
+
+    if (ret == -ENOENT) {
+        return;
+    }
+    if (ret == 0 && connection->stale) {
+        ret = leave_old_domain(connection, &err);
+    }
+    if (ret == 0 && connection->moved) {
+        ret = check_place(connection, &err);
+    }
+    if (ret == 0) {
+        ret = check_peer(connection, &err);
+    }
+    if (ret == 0 && connection->restoring &&
+        connection->peer_now == HCL_STATE_GONE &&
+        connection->own != HCL_STATE_CLOSING) {
+        /* After a restore the toolstack makes the directories anew. */
+        connection->look = false;
+        return;
+    }
+    if (ret == 0) {
+        connection->restoring = false;
+        action = hcl_handshake_next(HCL_FRONTEND, connection->own,
+                                    connection->peer_now);
+        ret = act(connection, action, &err);
+    }
+    if (ret < 0) {
+        end_with(connection, HCL_STATE_CLOSED, true, &err);
+    }
+}
+
+/* ---- Interface --------------------------------------------------------- */
+
+static void store_event(void *arg, uint32_t events)
+{
+    struct hcl_connection *connection = arg;
+    struct hcl_err err;
+    int ret = hcl_attachment_events(&connection->attachment, &connection->moved,
+                                    &err);
+
+    (void)events;
+    if (ret < 0) {
+        /* Not again: the descriptor of a lost connection is always readable. */
+        hcl_source_free(connection->store_source);
+        connection->store_source = NULL;
+        end_with(connection, HCL_STATE_CLOSED, false, &err);
+    } else if (ret > 0) {
+        connection->look = true;
+    }
+}
+
+int hcl_connection_start(struct hcl_connection *connection,
+                         struct hcl_loop *loop, struct hcl_session *session,
+                         struct hcl_fork_guard *guard,
+                         const struct hcl_open_options *options,
+                         struct hcl_err *err)
+{
+    struct hcl_attachment *attachment = &connection->attachment;
+    int ret;
+
+    connection->loop = loop;
+    connection->session = session;
+    connection->guard = guard;
+    connection->options = *options;
+    connection->own = HCL_STATE_INITIALISING;
+    ret = hcl_attachment_no_xen(hcl_share_open(&connection->share, err), err);
+    if (ret < 0) {
+        return ret;
+    }
+    guard->fds[HCL_FORK_SHARE] = hcl_share_fd(connection->share);
+    ret = hcl_attachment_watch(attachment, err);
+    if (ret < 0) {
+        return ret;
+    }
+    ret = hcl_source_new(&connection->store_source, loop,
+                         hcl_store_fd(attachment->store), EPOLLIN, store_event,
+                         connection, err);
+    if (ret < 0) {
+        return ret;
+    }
+    connection->moved = true;
+    connection->look = true;
+    return 0;
+}
+
+void hcl_connection_serve(struct hcl_connection *connection)
+{
+    enum hcl_queue_fault fault;
+    struct hcl_err err;
+    int ret = 0;
+
+    if (connection->own != HCL_STATE_CONNECTED) {
+        return;
+    }
+    if (connection->broken || !hcl_load_once(&connection->memory.back->alive)) {
+        ret = restart(connection, &err);
+    } else {
+        fault = hcl_session_run(connection->session);
+        if (fault != HCL_QUEUE_NO_FAULT) {
+            end_by_fault(connection, fault);
+        }
+    }
+    if (ret < 0) {
+        end_with(connection, HCL_STATE_CLOSED, true, &err);
+    }
+}
+
+void hcl_connection_process(struct hcl_connection *connection)
+{
+    unsigned int step;
+
+    hcl_connection_serve(connection);
+    for (step = 0; step < STEPS_AT_A_TIME && connection->look; step++) {
+        connection->look = false;
+        if (connection->own != HCL_STATE_CLOSED) {
+            look(connection);
+        }
+    }
+    if (connection->look) {
+        hcl_timer_start(&connection->retry, connection->loop, 0,
+                        hcl_connection_look_again, connection);
+    }
+    if (step > 0) {
+        hcl_connection_serve(connection);
+    }
+}
+
+void hcl_connection_shut(struct hcl_connection *connection)
+{
+    struct hcl_err err;
+    bool published = connection->own == HCL_STATE_INITIALISED ||
+                     connection->own == HCL_STATE_CONNECTED;
+
+    if (connection->own == HCL_STATE_CLOSED ||
+        connection->own == HCL_STATE_CLOSING) {
+        return;
+    }
+    hcl_err_set(&err, -ECANCELED, "closed by the program");
+    end_with(connection, published ? HCL_STATE_CLOSING : HCL_STATE_CLOSED, true,
+             &err);
+    connection->look = true;
+}
+
+void hcl_connection_stop(struct hcl_connection *connection)
+{
+    struct hcl_err err;
+
+    if (connection->guard && connection->own != HCL_STATE_CLOSED) {
+        hcl_err_set(&err, -ECANCELED, "closed by the program");
+        end_with(connection, HCL_STATE_CLOSED, true, &err);
+    }
+    hcl_timer_stop(&connection->retry);
+    hcl_source_free(connection->store_source);
+    hcl_attachment_close(&connection->attachment);
+    hcl_memory_clear(&connection->memory);
+    hcl_share_free(connection->share);
+    if (connection->guard) {
+        connection->guard->fds[HCL_FORK_SHARE] = -1;
+    }
+}
+
+int hcl_connection_timed_out(const struct hcl_connection *connection,
+                             struct hcl_err *err)
+{
+    uint32_t domid = connection->attachment.backend_domid;
+    char reason[HCL_ERR_TEXT];
+    const char *hint = "";
+
+    if (connection->absent || connection->peer == HCL_STATE_GONE) {
+        return hcl_err_set(err, -ETIMEDOUT,
+                           "timed out: the device is not attached, after a "
+                           "restore of this guest (does hclctl watch run on "
+                           "the host?)");
+    }
+    if (connection->peer_now == HCL_STATE_INITIALISING) {
+        hint = " (is hcl-backend running there?)";
+    }
+    hcl_attachment_text(connection->attachment.store,
+                        connection->attachment.backend_dir, HCLIF_NODE_ERROR,
+                        reason, sizeof(reason));
+    return hcl_err_set(
+        err, -ETIMEDOUT,
+        "timed out: the backend in domain %u is in state %s%s%s%s", domid,
+        hcl_state_name(connection->peer), reason[0] ? ": " : "", reason, hint);
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+#include "device.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lockfile.h"
+
+#define MAX_POOL_BYTES (16u << 20)
+
+/* How long the backend has to end handles, and to let go of our memory. */
+#define CLOSE_HANDLES_MS 1000
+#define CLOSE_DEVICE_MS 2000
+
+/* While completions keep coming, the rest is looked at this often. */
+#define PROCESS_EVERY_US 10000
+
+/* ---- Driving ----------------------------------------------------------- */
+
+static void process(struct hcl_device *device)
+{
+    hcl_loop_poll(device->loop, 0);
+    hcl_connection_process(&device->connection);
+    device->processed_us = hcl_now_us();
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+void hcl_device_settle(struct hcl_device *device)
+{
+    if (!device->session.done.first && !device->session.more &&
+        !device->connection.look) {
+        hcl_timer_stop(&device->attention);
+    } else if (!device->attention.loop) {
+        hcl_timer_start(&device->attention, device->loop, 0, nothing, NULL);
+    }
+}
+
+uint64_t hcl_device_deadline(int timeout_ms)
+{
+    return timeout_ms < 0 ? HCL_FOR_EVER
+                          : hcl_now_us() + (uint64_t)timeout_ms * 1000;
+}
+
+/* What poll() takes; rounded up, so that it does not spin at the end. */
+static int poll_timeout(uint64_t deadline_us, uint64_t now_us)
+{
+    uint64_t left_ms;
+
+    if (deadline_us == HCL_FOR_EVER) {
+        return -1;
+    }
+    left_ms = (deadline_us - now_us + 999) / 1000;
+    return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
+}
+
+/* As hcl_device_wait; @even_ended: goes on when the connection has ended. */
+static int drive(struct hcl_device *device, uint64_t deadline_us,
+                 bool interruptible, bool even_ended,
+                 bool (*done)(const void *arg), const void *arg)
+{
+    struct pollfd ready = {.fd = hcl_loop_fd(device->loop), .events = POLLIN};
+    uint64_t now;
+
+    for (;;) {
+        process(device);
+        if (done(arg)) {
+            return 0;
+        }
+        if (device->connection.end.code && !even_ended) {
+            return device->connection.end.code;
+        }
+        now = hcl_now_us();
+        if (now >= deadline_us) {
+            return -ETIMEDOUT;
+        }
+        if (device->session.more) {
+            continue;
+        }
+        if (poll(&ready, 1, poll_timeout(deadline_us, now)) < 0 &&
+            errno == EINTR && interruptible) {
+            return -EINTR;
+        }
+    }
+}
+
+int hcl_device_wait(struct hcl_device *device, uint64_t deadline_us,
+                    bool interruptible, bool (*done)(const void *arg),
+                    const void *arg)
+{
+    return drive(device, deadline_us, interruptible, false, done, arg);
+}
+
+/* ---- Opening ----------------------------------------------------------- */
+
+static bool is_connected(const void *arg)
+{
+    const struct hcl_device *device = arg;
+
+    return device->connection.own == HCL_STATE_CONNECTED;
+}
+
+static int check_options(const struct hcl_open_options *options,
+                         struct hcl_err *err)
+{
+    if (options->ring_page_order > HCLIF_MAX_RING_PAGE_ORDER ||
+        options->tx_pool_bytes > MAX_POOL_BYTES ||
+        options->rx_pool_bytes > MAX_POOL_BYTES) {
+        return hcl_err_set(err, -EINVAL,
+                           "a ring page order is at most %u, a pool at most "
+                           "%u bytes",
+                           HCLIF_MAX_RING_PAGE_ORDER, MAX_POOL_BYTES);
+    }
+    return 0;
+}
+
+/* Everything but the connection. */
+static int prepare(struct hcl_device *device, const char *name,
+                   const struct hcl_open_options *options, struct hcl_err *err)
+{
+    int ret = hcl_fork_guard_start(&device->guard);
+
+    if (ret < 0) {
+        return hcl_err_sys(err, ret, "pthread_atfork");
+    }
+    device->guarded = true;
+    ret = hcl_session_init(&device->session,
+                           HCLIF_SLOTS_PER_PAGE << options->ring_page_order);
+    if (ret < 0) {
+        return hcl_err_sys(err, ret, "tables of requests");
+    }
+    device->session.owner = device;
+    ret = hcl_loop_new(&device->loop, err);
+    if (ret < 0) {
+        return ret;
+    }
+    device->guard.fds[HCL_FORK_LOOP] = hcl_loop_fd(device->loop);
+    ret = hcl_attachment_open(&device->connection.attachment, name, err);
+    if (ret < 0) {
+        return ret;
+    }
+    ret = hcl_lock_take(device->connection.attachment.devid, &device->lock_fd,
+                        err);
+    device->guard.fds[HCL_FORK_LOCK] = device->lock_fd;
+    return ret;
+}
+
+static int connect_device(struct hcl_device *device,
+                          const struct hcl_open_options *options,
+                          int timeout_ms, struct hcl_err *err)
+{
+    uint64_t deadline_us = hcl_device_deadline(timeout_ms);
+    int ret =
+        hcl_connection_start(&device->connection, device->loop,
+                             &device->session, &device->guard, options, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    ret = hcl_device_wait(device, deadline_us, true, is_connected, device);
+    if (ret == -EINTR) {
+        return hcl_err_set(err, ret, "interrupted");
+    }
+    if (ret == -ETIMEDOUT) {
+        return hcl_connection_timed_out(&device->connection, err);
+    }
+    return ret < 0 ? hcl_device_usable(device, err) : 0;
+}
+
+int hcl_open(const char *name, const struct hcl_open_options *options,
+             int timeout_ms, struct hcl_device **ret_device,
+             struct hcl_err *err)
+{
+    static const struct hcl_open_options defaults = HCL_OPEN_DEFAULTS;
+    struct hcl_device *device;
+    int ret;
+
+    if (!options) {
+        options = &defaults;
+    }
+    ret = check_options(options, err);
+    if (ret < 0) {
+        return ret;
+    }
+    device = calloc(1, sizeof(*device));
+    if (!device) {
+        return hcl_err_sys(err, -ENOMEM, "a device");
+    }
+    device->lock_fd = -1;
+    ret = prepare(device, name, options, err);
+    if (ret < 0) {
+        goto out;
+    }
+    ret = connect_device(device, options, timeout_ms, err);
+out:
+    if (ret < 0) {
+        hcl_close(device);
+        return ret;
+    }
+    hcl_device_settle(device);
+    *ret_device = device;
+    return 0;
+}
+
+/* ---- Closing ----------------------------------------------------------- */
+
+static bool has_no_handles(const void *arg)
+{
+    const struct hcl_device *device = arg;
+
+    return !device->session.handles;
+}
+
+static bool is_down(const void *arg)
+{
+    const struct hcl_device *device = arg;
+
+    return device->connection.own == HCL_STATE_CLOSED;
+}
+
+/* Gives the backend the time to end everything as it should be. */
+static void close_gently(struct hcl_device *device)
+{
+    struct hcl_connection *connection = &device->connection;
+    struct hcl_handle *handle, *next;
+
+    /* First of all: are we still in the same domain? */
+    connection->look = true;
+    process(device);
+    for (handle = device->session.handles; handle; handle = next) {
+        next = handle->next;
+        if (!handle->abandoned) {
+            hcl_session_close(handle);
+        }
+    }
+    if (is_connected(device)) {
+        (void)!hcl_device_wait(device, hcl_device_deadline(CLOSE_HANDLES_MS),
+                               false, has_no_handles, device);
+    }
+    hcl_connection_shut(connection);
+    (void)!drive(device, hcl_device_deadline(CLOSE_DEVICE_MS), false, true,
+                 is_down, device);
+}
+
+void hcl_close(struct hcl_device *device)
+{
+    if (!device) {
+        return;
+    }
+    if (device->guarded) {
+        hcl_fork_guard_stop(&device->guard);
+    }
+    if (device->guard.forked) {
+        /*
+         * All descriptors are closed, and their numbers may be another's by
+         * now; what refers to them is left alone.
+         */
+        hcl_session_clear(&device->session);
+        free(device);
+        return;
+    }
+    if (device->connection.guard) {
+        close_gently(device);
+    }
+    hcl_connection_stop(&device->connection);
+    hcl_timer_stop(&device->attention);
+    hcl_loop_free(device->loop);
+    hcl_lock_release(device->lock_fd);
+    hcl_session_clear(&device->session);
+    free(device);
+}
+
+/* ---- Everything else of a device --------------------------------------- */
+
+void hcl_status(const struct hcl_device *device, struct hcl_status *ret_status)
+{
+    const struct hcl_connection *connection = &device->connection;
+
+    memset(ret_status, 0, sizeof(*ret_status));
+    memcpy(ret_status->name, connection->attachment.name,
+           sizeof(ret_status->name));
+    memcpy(ret_status->class_name, connection->offer.class_name,
+           sizeof(ret_status->class_name));
+    ret_status->connected = is_connected(device);
+    ret_status->reconnects = connection->reconnects;
+    ret_status->max_requests = device->session.max_requests;
+    ret_status->max_handles = device->session.max_handles;
+    ret_status->tx_pool_bytes = device->session.tx.bytes;
+    ret_status->rx_pool_bytes = device->session.rx.bytes;
+}
+
+int hcl_device_fd(const struct hcl_device *device)
+{
+    return device->guard.forked ? -EOWNERDEAD : hcl_loop_fd(device->loop);
+}
+
+int hcl_device_usable(const struct hcl_device *device, struct hcl_err *err)
+{
+    const struct hcl_err *end = &device->connection.end;
+
+    if (device->guard.forked) {
+        return hcl_err_set(err, -EOWNERDEAD,
+                           "the device belongs to the parent process");
+    }
+    return end->code ? hcl_err_set(err, end->code, "%s", end->text) : 0;
+}
+
+int hcl_process(struct hcl_device *device, struct hcl_err *err)
+{
+    if (!device->guard.forked) {
+        process(device);
+        hcl_device_settle(device);
+    }
+    return hcl_device_usable(device, err);
+}
+
+void hcl_device_progress(struct hcl_device *device)
+{
+    hcl_connection_serve(&device->connection);
+    if (!device->session.done.first || device->connection.look ||
+        hcl_now_us() - device->processed_us >= PROCESS_EVERY_US) {
+        process(device);
+    }
+}

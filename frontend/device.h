@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * device.h: a device as libhcl holds it: its connection, its session, its
+ * lock, and the loop that drives them while a call of the program runs.
+ */
+#ifndef HCL_DEVICE_H
+#define HCL_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "connection.h"
+#include "forkguard.h"
+#include "hcl.h"
+#include "loop.h"
+#include "session.h"
+
+/* No deadline. */
+#define HCL_FOR_EVER UINT64_MAX
+
+struct hcl_device {
+    struct hcl_loop *loop; /* owned */
+    struct hcl_fork_guard guard;
+    bool guarded;
+    int lock_fd; /* owned, or -1 */
+    struct hcl_session session;
+    struct hcl_connection connection;
+    struct hcl_timer attention; /* armed while results wait to be reaped */
+    uint64_t processed_us;      /* when the loop was polled last */
+};
+
+/* The deadline that is @timeout_ms from now, in hcl_now_us's time. */
+uint64_t hcl_device_deadline(int timeout_ms);
+
+/*
+ * Drives the device until @done(@arg), which is asked after each step: 0.
+ * -ETIMEDOUT after @deadline_us; -EINTR after a signal handler ran, if
+ * @interruptible; the reason when the connection ends.
+ */
+__attribute__((warn_unused_result)) int
+hcl_device_wait(struct hcl_device *device, uint64_t deadline_us,
+                bool interruptible, bool (*done)(const void *arg),
+                const void *arg);
+
+/* 0, or why the device is of no use any more. */
+int hcl_device_usable(const struct hcl_device *device, struct hcl_err *err);
+
+/*
+ * One step without waiting: of the rings, and of all the rest if they brought
+ * nothing or the last time is some while ago.  System calls are what costs.
+ */
+void hcl_device_progress(struct hcl_device *device);
+
+/*
+ * Before returning to the program: makes the descriptor readable if there are
+ * results that it has not seen, or rings that were not looked through.
+ */
+void hcl_device_settle(struct hcl_device *device);
+
+/* The device of a handle. */
+static inline struct hcl_device *
+hcl_handle_device(const struct hcl_handle *handle)
+{
+    return handle->session->owner;
+}
+
+#endif /* HCL_DEVICE_H */

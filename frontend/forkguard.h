@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * forkguard.h: what a forked child must not keep.
+ *
+ * A descriptor that the child holds keeps event channels bound, the lock taken
+ * and the epoll set shared: it would hide its parent's death from the backend,
+ * and change its parent's descriptors.  So they are closed in the child at
+ * once, plainly: nothing is unbound, that would be the parent's.
+ */
+#ifndef HCL_FORKGUARD_H
+#define HCL_FORKGUARD_H
+
+#include <stdbool.h>
+
+enum hcl_fork_fd {
+    HCL_FORK_LOOP,
+    HCL_FORK_LOCK,
+    HCL_FORK_SHARE,
+    HCL_FORK_PORTS,
+    HCL_FORK_FDS
+};
+
+/* Embedded in its owner, which stays the owner of the descriptors. */
+struct hcl_fork_guard {
+    struct hcl_fork_guard *next;
+    int fds[HCL_FORK_FDS]; /* -1: none */
+    bool forked;           /* this is the child: all are closed */
+};
+
+/* Any thread; never blocks for long.  0 or a negative errno. */
+__attribute__((warn_unused_result)) int
+hcl_fork_guard_start(struct hcl_fork_guard *guard);
+
+/* Once, after a start that succeeded. */
+void hcl_fork_guard_stop(struct hcl_fork_guard *guard);
+
+#endif /* HCL_FORKGUARD_H */
