@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/* The small parts of the backend: paths, items of hcl.conf, queues, scripts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bounce.h"
+#include "device_config.h"
+#include "hotplug.h"
+#include "offer.h"
+#include "run_lock.h"
+#include "watch_path.h"
+
+/* ---- watch_path ---------------------------------------------------------- */
+
+static void watch_paths_are_taken_apart(void **state)
+{
+    static const struct {
+        const char *path;
+        enum hcl_watch_scope scope;
+        uint32_t domid;
+        uint32_t devid;
+    } cases[] = {
+        {"backend/hcl", HCL_WATCH_ALL, 0, 0},
+        {"backend", HCL_WATCH_ALL, 0, 0},
+        {"/local/domain/0/backend/hcl", HCL_WATCH_ALL, 0, 0},
+        {"backend/hcl/3", HCL_WATCH_DOMAIN, 3, 0},
+        {"backend/hcl/3/0", HCL_WATCH_DEVICE, 3, 0},
+        {"/local/domain/5/backend/hcl/3/12", HCL_WATCH_DEVICE, 3, 12},
+        {"backend/hcl/3/0/online", HCL_WATCH_DEVICE, 3, 0},
+        {"backend/hcl/32751/2147483647/pause", HCL_WATCH_DEVICE, 32751,
+         2147483647},
+    };
+
+    (void)state;
+    for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t domid = 0;
+        uint32_t devid = 0;
+
+        assert_int_equal(hcl_watch_path(cases[i].path, &domid, &devid),
+                         cases[i].scope);
+        assert_int_equal(domid, cases[i].domid);
+        assert_int_equal(devid, cases[i].devid);
+    }
+}
+
+static void watch_paths_of_nothing_of_ours_are_ignored(void **state)
+{
+    static const char *const paths[] = {
+        "backend/vbd/3/0",
+        "backend/hclx/3/0",
+        "backend/hcl/x/0",
+        "backend/hcl/-1/0",
+        "backend/hcl/03/0",
+        "backend/hcl/32752/0", /* DOMID_FIRST_RESERVED */
+        "backend/hcl/99999999999999999999/0",
+        "backend/hcl/3/0x1/online",
+        "backend/hcl/3/2147483648/online",
+        "backend/hcl/3//online",
+        "backend/hcl/3/0/state",
+        "backend/hcl/3/0/error",
+        "backend/hcl/3/0/generation",
+    };
+    uint32_t domid;
+    uint32_t devid;
+
+    (void)state;
+    for (unsigned int i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        if (hcl_watch_path(paths[i], &domid, &devid) != HCL_WATCH_NOTHING) {
+            fail_msg("%s", paths[i]);
+        }
+    }
+}
+
+/* ---- device_config ------------------------------------------------------- */
+
+static int parse(struct hcl_device_config *config, const char *text,
+                 const char *part)
+{
+    struct hcl_err err = {0};
+    int rc = hcl_device_config_parse(config, text, &err);
+
+    if (rc < 0 && !strstr(err.text, part)) {
+        fail_msg("%s: %s", text, err.text);
+    }
+    return rc;
+}
+
+static void items_have_defaults(void **state)
+{
+    struct hcl_device_config config;
+
+    (void)state;
+    assert_int_equal(parse(&config, "name=rng0,class=rng", ""), 0);
+    assert_string_equal(config.name, "rng0");
+    assert_string_equal(config.class_name, "rng");
+    assert_null(config.allow);
+    assert_int_equal(config.limits.max_queues, 1);
+    assert_int_equal(config.limits.max_ring_page_order, 2);
+    assert_int_equal(config.limits.max_pool_pages, 256);
+    assert_int_equal(config.limits.max_handles, 16);
+}
+
+static void items_with_mistakes_are_refused(void **state)
+{
+    static const char *const cases[][2] = {
+        {"class=rng", "name= is missing"},
+        {"name=a", "class= is missing"},
+        {"name=../x,class=rng", "name=../x"},
+        {"name=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,class=rng", "1 to 31"},
+        {"name=a,class=rng,max-handles=0", "max-handles"},
+        {"name=a,class=rng,max-handles=65536", "max-handles"},
+        {"name=a,class=rng,max-ring-page-order=7", "max-ring-page-order"},
+        {"name=a,class=rng,max-pool-pages=4097", "max-pool-pages"},
+        {"name=a,class=rng,name=b", "name"},
+    };
+    struct hcl_device_config config;
+
+    (void)state;
+    for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(parse(&config, cases[i][0], cases[i][1]), -EINVAL);
+    }
+}
+
+static void allow_is_a_list_of_patterns(void **state)
+{
+    struct hcl_device_config config;
+
+    (void)state;
+    assert_int_equal(parse(&config, "name=a,class=b", ""), 0);
+    assert_true(hcl_device_config_allows(&config, "anybody"));
+    assert_int_equal(parse(&config, "name=a,class=b,allow=nav-*|hmi", ""), 0);
+    assert_true(hcl_device_config_allows(&config, "nav-1"));
+    assert_true(hcl_device_config_allows(&config, "hmi"));
+    assert_false(hcl_device_config_allows(&config, "hmi2"));
+    assert_false(hcl_device_config_allows(&config, "nav"));
+    assert_false(hcl_device_config_allows(&config, ""));
+    assert_int_equal(parse(&config, "name=a,class=b,allow=", ""), 0);
+    assert_false(hcl_device_config_allows(&config, "hmi"));
+}
+
+/* ---- bounce -------------------------------------------------------------- */
+
+static void bounce_bytes_belong_to_one_request(void **state)
+{
+    struct hcl_bounce bounce = {0};
+
+    (void)state;
+    assert_int_equal(hcl_bounce_init(&bounce, 1000, NULL), 0);
+    for (size_t offset = 0; offset <= 200; offset += 7) {
+        for (size_t count = 1; count <= 200; count += 13) {
+            uint8_t *bytes = hcl_bounce_take(&bounce, offset, count);
+
+            assert_ptr_equal(bytes, bounce.bytes + offset);
+            assert_null(hcl_bounce_take(&bounce, offset, 1));
+            assert_null(hcl_bounce_take(&bounce, offset + count - 1, 1));
+            if (offset > 0) {
+                assert_non_null(hcl_bounce_take(&bounce, offset - 1, 1));
+                hcl_bounce_give(&bounce, offset - 1, 1);
+            }
+            assert_non_null(hcl_bounce_take(&bounce, offset + count, 1));
+            hcl_bounce_give(&bounce, offset + count, 1);
+            hcl_bounce_give(&bounce, offset, count);
+        }
+    }
+    assert_non_null(hcl_bounce_take(&bounce, 0, 1000));
+    assert_non_null(hcl_bounce_take(&bounce, 1000, 0));
+    hcl_bounce_clear(&bounce);
+}
+
+static void bounce_of_an_empty_pool_takes_empty_payloads(void **state)
+{
+    struct hcl_bounce bounce = {0};
+
+    (void)state;
+    assert_int_equal(hcl_bounce_init(&bounce, 0, NULL), 0);
+    assert_non_null(hcl_bounce_take(&bounce, 0, 0));
+    hcl_bounce_clear(&bounce);
+}
+
+/* ---- offer --------------------------------------------------------------- */
+
+static void references_are_named_by_what_they_are_for(void **state)
+{
+    struct hcl_layout l = {
+        .num_queues = 2, .ring_page_order = 1, .tx_pages = 3, .rx_pages = 2};
+    static const char *const names[] = {
+        "front page",
+        "request ring of queue 0, page 0",
+        "request ring of queue 0, page 1",
+        "request ring of queue 1, page 0",
+        "request ring of queue 1, page 1",
+        "tx pool page 0",
+        "tx pool page 1",
+        "tx pool page 2",
+        "back page",
+        "completion ring of queue 0, page 0",
+        "completion ring of queue 0, page 1",
+        "completion ring of queue 1, page 0",
+        "completion ring of queue 1, page 1",
+        "rx pool page 0",
+        "rx pool page 1",
+    };
+    char name[64];
+
+    (void)state;
+    for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        hcl_offer_name_page(&l, i, name, sizeof(name));
+        assert_string_equal(name, names[i]);
+    }
+}
+
+/* ---- hotplug ------------------------------------------------------------- */
+
+static char directory[] = "/tmp/test_backend_parts.XXXXXX";
+
+static void write_script(char *path, size_t size, const char *text)
+{
+    int fd;
+
+    snprintf(path, size, "%s/script", directory);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+    assert_true(fd >= 0);
+    dprintf(fd, "#!/bin/sh\nlog=%s/log\n%s", directory, text);
+    close(fd);
+}
+
+/* Waits for one script, as the supervisor does at SIGCHLD. */
+static void reap(struct hcl_hotplug *hotplug)
+{
+    int status;
+    pid_t pid = waitpid(-1, &status, 0);
+
+    assert_true(pid > 0);
+    assert_true(hcl_hotplug_reaped(hotplug, pid, status));
+    assert_false(hcl_hotplug_reaped(hotplug, pid, status));
+}
+
+static void read_log(char *text, size_t size)
+{
+    char path[128];
+    FILE *file;
+    size_t got;
+
+    snprintf(path, sizeof(path), "%s/log", directory);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    got = fread(text, 1, size - 1, file);
+    text[got] = '\0';
+    fclose(file);
+    unlink(path);
+}
+
+static void scripts_are_told_who_and_inherit_nothing(void **state)
+{
+    struct hcl_hotplug_event event = {true, 3, 1, "rng0", "rng", "my guest"};
+    struct hcl_hotplug *hotplug;
+    char script[128];
+    char text[1024];
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0); /* without close-on-exec */
+    write_script(script, sizeof(script),
+                 "echo \"$@ $HCL_CLASS $HCL_DOMAIN\" $(ls /proc/$$/fd) "
+                 ">>$log\n");
+    assert_int_equal(hcl_hotplug_new(&hotplug, script, NULL), 0);
+    hcl_hotplug_run(hotplug, &event);
+    reap(hotplug);
+    read_log(text, sizeof(text));
+    /* sh keeps its script open, as 10 or 255. */
+    assert_int_equal(strncmp(text,
+                             "connect rng0 3 1 rng my guest 0 1 ",
+                             strlen("connect rng0 3 1 rng my guest 0 1 ")),
+                     0);
+    assert_null(strstr(text, " 3 4"));
+    hcl_hotplug_free(hotplug);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void scripts_of_one_attachment_follow_each_other(void **state)
+{
+    struct hcl_hotplug_event event = {true, 3, 1, "rng0", "rng", "g"};
+    struct hcl_hotplug *hotplug;
+    char script[128];
+    char text[1024];
+    int status;
+
+    (void)state;
+    write_script(script, sizeof(script), "sleep 0.1; echo $1 >>$log\n");
+    assert_int_equal(hcl_hotplug_new(&hotplug, script, NULL), 0);
+    hcl_hotplug_run(hotplug, &event);
+    event.connect = false;
+    hcl_hotplug_run(hotplug, &event); /* waits */
+    event.connect = true;
+    hcl_hotplug_run(hotplug, &event); /* both vanish */
+    event.connect = false;
+    hcl_hotplug_run(hotplug, &event);
+    reap(hotplug);
+    reap(hotplug);
+    assert_int_equal(waitpid(-1, &status, 0), -1);
+    read_log(text, sizeof(text));
+    assert_string_equal(text, "connect\ndisconnect\n");
+    hcl_hotplug_free(hotplug);
+}
+
+static void no_script_is_fine(void **state)
+{
+    struct hcl_hotplug_event event = {true, 3, 1, "rng0", "rng", "g"};
+    struct hcl_hotplug *hotplug;
+
+    (void)state;
+    assert_int_equal(hcl_hotplug_new(&hotplug, NULL, NULL), 0);
+    hcl_hotplug_run(hotplug, &event);
+    hcl_hotplug_free(hotplug);
+}
+
+/* ---- run_lock ------------------------------------------------------------ */
+
+static void a_second_daemon_is_refused_with_the_pid_of_the_first(void **state)
+{
+    struct hcl_err err = {0};
+    char dir[128];
+    char pid[32];
+    int first;
+    int second;
+
+    (void)state;
+    snprintf(dir, sizeof(dir), "%s/run", directory);
+    snprintf(pid, sizeof(pid), "pid %d", getpid());
+    assert_int_equal(hcl_run_lock(dir, &first, &err), 0);
+    assert_int_equal(hcl_run_lock(dir, &second, &err), -EBUSY);
+    assert_non_null(strstr(err.text, pid));
+    assert_non_null(strstr(err.text, dir));
+    close(first);
+    assert_int_equal(hcl_run_lock(dir, &second, &err), 0);
+    close(second);
+}
+
+static int make_directory(void **state)
+{
+    (void)state;
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+    char command[128];
+
+    (void)state;
+    snprintf(command, sizeof(command), "rm -rf %s", directory);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(watch_paths_are_taken_apart),
+        cmocka_unit_test(watch_paths_of_nothing_of_ours_are_ignored),
+        cmocka_unit_test(items_have_defaults),
+        cmocka_unit_test(items_with_mistakes_are_refused),
+        cmocka_unit_test(allow_is_a_list_of_patterns),
+        cmocka_unit_test(bounce_bytes_belong_to_one_request),
+        cmocka_unit_test(bounce_of_an_empty_pool_takes_empty_payloads),
+        cmocka_unit_test(references_are_named_by_what_they_are_for),
+        cmocka_unit_test(scripts_are_told_who_and_inherit_nothing),
+        cmocka_unit_test(scripts_of_one_attachment_follow_each_other),
+        cmocka_unit_test(no_script_is_fine),
+        cmocka_unit_test(a_second_daemon_is_refused_with_the_pid_of_the_first),
+    };
+
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

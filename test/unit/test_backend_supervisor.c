@@ -1,0 +1,856 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor against doc/protocol.md 2: attachments, keepers and the
+ * handshake, with a xenstore of its own and this program as the worker.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "supervisor.h"
+#include "test_backend_store.h"
+
+#define GUEST "3"
+#define BACK "/local/domain/0/backend/hcl/" GUEST "/"
+#define FRONT "/local/domain/" GUEST "/device/hcl/"
+
+/* ---- The worker ----------------------------------------------------------- */
+
+/* What it does with a connection, by its devid. */
+enum behaviour {
+    SERVES = 0,
+    CANNOT_MAP,
+    FINDS_FAULT,
+    CRASHES,
+    SEES_DEATH,
+    LOSES_DEVICE,
+    HANGS,
+};
+
+static void say(uint32_t type, uint32_t connection, uint32_t reason,
+                const char *text)
+{
+    struct hcl_message message;
+
+    memset(&message, 0, sizeof(message));
+    message.type = type;
+    switch (type) {
+    case HCL_MESSAGE_READY:
+        strcpy(message.ready.class_name, "echo");
+        strcpy(message.ready.idempotent, "3,4,5");
+        break;
+    case HCL_MESSAGE_FAILED:
+        message.failed.mistake = reason;
+        strcpy(message.failed.text, text);
+        break;
+    case HCL_MESSAGE_DEVICE_FAILED:
+        strcpy(message.device_failed.text, text);
+        break;
+    case HCL_MESSAGE_CONNECTED:
+        message.connected.connection = connection;
+        break;
+    default: /* REFUSED and CLOSED are alike */
+        message.closed.connection = connection;
+        message.closed.reason = reason;
+        strcpy(message.closed.text, text);
+    }
+    if (hcl_message_send(HCL_MESSAGE_FD, &message, NULL, NULL) < 0) {
+        exit(1);
+    }
+}
+
+static void worker_connect(const struct hcl_message_connect *connect)
+{
+    uint32_t id = connect->connection;
+
+    switch (connect->devid) {
+    case CANNOT_MAP:
+        say(HCL_MESSAGE_REFUSED, id, HCL_REFUSAL_MAP, "cannot map 8 pages");
+        return;
+    case CRASHES:
+        abort();
+    case HANGS:
+        for (;;) {
+            pause();
+        }
+    default:
+        say(HCL_MESSAGE_CONNECTED, id, 0, "");
+    }
+    switch (connect->devid) {
+    case FINDS_FAULT:
+        say(HCL_MESSAGE_CLOSED, id, HCL_CLOSE_FAULT, "tag in use: 7");
+        break;
+    case SEES_DEATH:
+        say(HCL_MESSAGE_CLOSED, id, HCL_CLOSE_PEER_GONE, "it ended");
+        break;
+    case LOSES_DEVICE:
+        say(HCL_MESSAGE_DEVICE_FAILED, 0, 0, "unplugged");
+        break;
+    default:
+        break;
+    }
+}
+
+static void worker_config(const char *text)
+{
+    struct hcl_spec spec;
+    const char *path;
+
+    if (hcl_spec_parse(&spec, text, NULL) < 0) {
+        exit(1);
+    }
+    if (hcl_spec_get(&spec, "mistake")) {
+        say(HCL_MESSAGE_FAILED, 0, 1, "mistake=: unknown key");
+        exit(1);
+    }
+    path = hcl_spec_get(&spec, "path");
+    if (path && access(path, F_OK) < 0) {
+        say(HCL_MESSAGE_FAILED, 0, 0, "cannot open it");
+        exit(1);
+    }
+    say(HCL_MESSAGE_READY, 0, 0, "");
+}
+
+static int worker(void)
+{
+    struct pollfd pollfd = {.fd = HCL_MESSAGE_FD, .events = POLLIN};
+    struct hcl_message message;
+    int fds[HCL_MESSAGE_FDS];
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGTERM, SIG_IGN);
+    while (poll(&pollfd, 1, -1) >= 0 &&
+           hcl_message_receive(HCL_MESSAGE_FD, &message, fds, NULL) == 1) {
+        switch (message.type) {
+        case HCL_MESSAGE_CONFIG:
+            worker_config(message.config.spec);
+            break;
+        case HCL_MESSAGE_CONNECT:
+            close(fds[0]);
+            close(fds[1]);
+            worker_connect(&message.connect);
+            break;
+        case HCL_MESSAGE_DISCONNECT:
+            say(HCL_MESSAGE_CLOSED, message.disconnect.connection,
+                HCL_CLOSE_ASKED, "");
+            break;
+        default:
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* ---- The supervisor, in a thread ------------------------------------------ */
+
+#define MAX_DEVICES 2
+
+static const char *specs[MAX_DEVICES];
+static struct hcl_device_config devices[MAX_DEVICES];
+static struct hcl_supervisor_setup setup = {
+    .worker = "/proc/self/exe", .specs = specs, .devices = devices};
+static pthread_t thread;
+static struct hcl_err result;
+static char self[256];
+
+static void *run(void *arg)
+{
+    (void)arg;
+    memset(&result, 0, sizeof(result));
+    if (hcl_supervisor_run(&setup, &result) == 0) {
+        result.code = 0;
+    }
+    return NULL;
+}
+
+static void start(const char *first, const char *second)
+{
+    setup.worker = self;
+    setup.num_devices = second ? 2 : 1;
+    specs[0] = first;
+    specs[1] = second;
+    for (unsigned int i = 0; i < setup.num_devices; i++) {
+        assert_int_equal(hcl_device_config_parse(&devices[i], specs[i], NULL),
+                         0);
+    }
+    assert_int_equal(pthread_create(&thread, NULL, run, NULL), 0);
+}
+
+/* Nothing may be left behind, however a test ended. */
+static void stop(void)
+{
+    int status;
+
+    kill(getpid(), SIGTERM);
+    pthread_join(thread, NULL);
+    assert_int_equal(fake_open_handles, 0);
+    assert_int_equal(waitpid(-1, &status, WNOHANG), -1);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&fake, 0, sizeof(fake));
+    memset(fake_control, 0, sizeof(fake_control));
+    fake_bad_ref = FAKE_NO_REF;
+    start("name=dev0,class=echo,allow=guest*", NULL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    stop();
+    assert_int_equal(result.code, 0);
+    return 0;
+}
+
+/* ---- The toolstack and the guest ------------------------------------------- */
+
+/* Waits until the node has the value; NULL: until it is missing. */
+static void expect(const char *path, const char *value)
+{
+    char now[512] = "";
+
+    for (int i = 0; i < 10000; i++) {
+        bool there = fake_get(path, now, sizeof(now));
+
+        if (value ? there && strcmp(now, value) == 0 : !there) {
+            return;
+        }
+        usleep(1000);
+    }
+    fail_msg("%s is \"%s\", not \"%s\"", path, now, value ? value : "missing");
+}
+
+static void expect_part(const char *path, const char *part)
+{
+    char now[512] = "";
+
+    for (int i = 0; i < 10000; i++) {
+        if (fake_get(path, now, sizeof(now)) && strstr(now, part)) {
+            return;
+        }
+        usleep(1000);
+    }
+    fail_msg("%s is \"%s\", without \"%s\"", path, now, part);
+}
+
+static void set(const char *dir, int devid, const char *node, const char *value)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s%d/%s", dir, devid, node);
+    fake_set(path, value);
+}
+
+static void get(const char *dir, int devid, const char *node, char *buf,
+                size_t size)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s%d/%s", dir, devid, node);
+    assert_true(fake_get(path, buf, size));
+}
+
+static void want(int devid, const char *node, const char *value)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), BACK "%d/%s", devid, node);
+    expect(path, value);
+}
+
+static void want_part(int devid, const char *node, const char *part)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), BACK "%d/%s", devid, node);
+    expect_part(path, part);
+}
+
+static void attach_as(int devid, const char *device, const char *domain)
+{
+    pthread_mutex_lock(&fake_lock);
+    set(FRONT, devid, "backend-id", "0");
+    set(FRONT, devid, "state", "1");
+    set(BACK, devid, "frontend-id", GUEST);
+    set(BACK, devid, "frontend", "/local/domain/0/evil");
+    set(BACK, devid, "device", device);
+    set(BACK, devid, "domain", domain);
+    set(BACK, devid, "online", "1");
+    set(BACK, devid, "state", "1");
+    pthread_mutex_unlock(&fake_lock);
+}
+
+static void attach(int devid)
+{
+    attach_as(devid, "dev0", "guest3");
+}
+
+static const struct hcl_layout layout = {1, 0, 2, 2};
+
+/* As a frontend does, to 3; the references are 100, 101, ... */
+static void publish(int devid, const char *incarnation)
+{
+    uint32_t refs[16];
+    char generation[32];
+
+    get(BACK, devid, "generation", generation, sizeof(generation));
+    for (uint32_t i = 0; i < 16; i++) {
+        refs[i] = 100 + i;
+    }
+    pthread_mutex_lock(&fake_lock);
+    hcl_control_fill((struct hclif_control *)fake_control, NULL, &layout,
+                     strtoull(generation, NULL, 16),
+                     strtoull(incarnation, NULL, 16), NULL, refs,
+                     refs + hcl_layout_ro_pages(&layout));
+    set(FRONT, devid, "version", "1");
+    set(FRONT, devid, "control-ref", "8");
+    set(FRONT, devid, "event-channel-0", "14");
+    set(FRONT, devid, "generation", generation);
+    set(FRONT, devid, "incarnation", incarnation);
+    set(FRONT, devid, "state", "3");
+    pthread_mutex_unlock(&fake_lock);
+}
+
+#define LIFE "00000000000000aa"
+#define OTHER_LIFE "00000000000000bb"
+#define NO_LIFE "0000000000000000"
+
+static void connect_guest(int devid)
+{
+    attach(devid);
+    want(devid, "state", "2");
+    publish(devid, LIFE);
+    want(devid, "state", "4");
+    set(FRONT, devid, "state", "4");
+}
+
+/* ---- Tests ------------------------------------------------------------------ */
+
+static void a_new_attachment_is_advertised(void **state)
+{
+    (void)state;
+    attach(0);
+    want(0, "state", "2");
+    want(0, "class", "echo");
+    want(0, "versions", "1");
+    want(0, "max-queues", "1");
+    want(0, "max-ring-page-order", "2");
+    want(0, "max-pool-pages", "256");
+    want(0, "max-handles", "16");
+    want(0, "idempotent", "3,4,5");
+    want(0, "incarnation", NULL);
+    assert_int_equal(fake.num_watches, 2);
+}
+
+static void half_a_directory_is_left_alone_until_it_is_whole(void **state)
+{
+    (void)state;
+    set(BACK, 0, "frontend-id", GUEST);
+    attach(1);
+    want(1, "state", "2");
+    want(0, "state", NULL);
+    set(BACK, 0, "device", "dev0");
+    set(BACK, 0, "domain", "guest3");
+    want(0, "state", "2");
+}
+
+static void a_directory_of_another_domain_is_left_alone(void **state)
+{
+    (void)state;
+    set(BACK, 0, "frontend-id", "4");
+    set(BACK, 0, "device", "dev0");
+    set(BACK, 0, "domain", "guest3");
+    attach(1);
+    want(1, "state", "2");
+    want(0, "state", NULL);
+}
+
+static void a_frontend_is_connected(void **state)
+{
+    (void)state;
+    attach(0);
+    set(BACK, 0, "error", "of old");
+    want(0, "state", "2");
+    publish(0, LIFE);
+    want(0, "state", "4");
+    want(0, "incarnation", LIFE);
+    want(0, "error", NULL);
+    set(FRONT, 0, "state", "4");
+    /* Connected to nothing but the worker: no copy stays open. */
+    assert_int_equal(fake_open_handles, 1);
+}
+
+static void few_transactions_make_a_connection(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    /* advertise, read the offer, 4 */
+    assert_true(fake.transactions <= 3);
+}
+
+static void a_frontend_that_closes_may_come_again(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    set(FRONT, 0, "state", "5");
+    want(0, "state", "2");
+    want(0, "incarnation", NULL);
+    set(FRONT, 0, "state", "6");
+    set(FRONT, 0, "state", "1");
+    publish(0, OTHER_LIFE);
+    want(0, "state", "4");
+    want(0, "incarnation", OTHER_LIFE);
+}
+
+static void a_new_life_of_the_frontend_ends_the_old_connection(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    publish(0, OTHER_LIFE);
+    want(0, "incarnation", OTHER_LIFE);
+    want(0, "state", "4");
+}
+
+static void an_answer_to_another_generation_is_no_answer(void **state)
+{
+    (void)state;
+    attach(0);
+    attach(1);
+    want(0, "state", "2");
+    want(1, "state", "2");
+    pthread_mutex_lock(&fake_lock);
+    publish(0, LIFE);
+    set(FRONT, 0, "generation", "00000000000000ff");
+    pthread_mutex_unlock(&fake_lock);
+    usleep(50000);
+    want(0, "state", "2");
+    want(0, "error", NULL);
+}
+
+static void an_illegal_state_is_a_fault(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    set(FRONT, 0, "state", "99");
+    want(0, "state", "6");
+    want(0, "incarnation", LIFE);
+    want(0, "error", "the frontend's state is illegal");
+    set(FRONT, 0, "state", "1");
+    want(0, "state", "2");
+}
+
+static void a_state_that_vanishes_is_a_fault(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    fake_remove(FRONT "0");
+    want(0, "state", "6");
+    want(0, "error", "the frontend's state is missing");
+}
+
+/* Publishes without, or with a bad, node. */
+static void expect_bad_node(int devid, const char *node, const char *value,
+                            const char *incarnation)
+{
+    char path[128];
+
+    attach(devid);
+    want(devid, "state", "2");
+    snprintf(path, sizeof(path), FRONT "%d/%s", devid, node);
+    pthread_mutex_lock(&fake_lock);
+    publish(devid, LIFE);
+    if (value) {
+        fake_set(path, value);
+    } else {
+        fake_remove(path);
+    }
+    pthread_mutex_unlock(&fake_lock);
+    want(devid, "state", "6");
+    want(devid, "incarnation", incarnation);
+    want_part(devid, "error", node);
+}
+
+static void nodes_that_are_missing_or_malformed_are_faults(void **state)
+{
+    (void)state;
+    expect_bad_node(10, "version", NULL, LIFE);
+    expect_bad_node(11, "version", "2", LIFE);
+    expect_bad_node(12, "control-ref", NULL, LIFE);
+    expect_bad_node(13, "control-ref", "-1", LIFE);
+    expect_bad_node(14, "event-channel-0", NULL, LIFE);
+    expect_bad_node(15, "event-channel-0", "0", LIFE);
+    expect_bad_node(16, "event-channel-0", "4294967295", LIFE);
+    expect_bad_node(17, "generation", NULL, LIFE);
+    expect_bad_node(18, "generation", "zz", LIFE);
+    expect_bad_node(19, "incarnation", NULL, NO_LIFE);
+    expect_bad_node(20, "incarnation", "1", NO_LIFE);
+}
+
+static void a_bad_control_page_is_a_fault(void **state)
+{
+    (void)state;
+    attach(0);
+    want(0, "state", "2");
+    pthread_mutex_lock(&fake_lock);
+    publish(0, LIFE);
+    fake_control[0] ^= 1;
+    pthread_mutex_unlock(&fake_lock);
+    want(0, "state", "6");
+    want_part(0, "error", "magic");
+    want(0, "incarnation", LIFE);
+}
+
+static void a_control_page_that_cannot_be_mapped_is_named(void **state)
+{
+    (void)state;
+    attach(0);
+    want(0, "state", "2");
+    pthread_mutex_lock(&fake_lock);
+    publish(0, LIFE);
+    set(FRONT, 0, "control-ref", "9");
+    pthread_mutex_unlock(&fake_lock);
+    want(0, "state", "6");
+    want_part(0, "error", "grant reference 9 (control page)");
+}
+
+static void the_bad_reference_is_named(void **state)
+{
+    (void)state;
+    fake_bad_ref = 107; /* ro: 4 pages; rw: back page, ring, 2 of the pool */
+    attach(CANNOT_MAP);
+    want(CANNOT_MAP, "state", "2");
+    publish(CANNOT_MAP, LIFE);
+    want(CANNOT_MAP, "state", "6");
+    want(CANNOT_MAP, "error",
+         "grant reference 107 (rx pool page 1) cannot be mapped: Invalid "
+         "argument");
+    want(CANNOT_MAP, "incarnation", LIFE);
+}
+
+static void a_fault_closes_one_connection(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    attach(FINDS_FAULT);
+    want(FINDS_FAULT, "state", "2");
+    publish(FINDS_FAULT, LIFE);
+    want(FINDS_FAULT, "state", "6");
+    want(FINDS_FAULT, "error", "tag in use: 7");
+    want(FINDS_FAULT, "incarnation", LIFE);
+    want(0, "state", "4");
+    /* The same life is not taken again, a new one is. */
+    set(FRONT, FINDS_FAULT, "state", "4");
+    usleep(20000);
+    want(FINDS_FAULT, "state", "6");
+    set(FRONT, FINDS_FAULT, "state", "6");
+    want(FINDS_FAULT, "state", "2");
+    want(FINDS_FAULT, "incarnation", NULL);
+    want(FINDS_FAULT, "error", "tag in use: 7");
+}
+
+static void a_program_that_died_may_be_followed_by_another(void **state)
+{
+    (void)state;
+    attach(SEES_DEATH);
+    want(SEES_DEATH, "state", "2");
+    pthread_mutex_lock(&fake_lock);
+    publish(SEES_DEATH, LIFE);
+    pthread_mutex_unlock(&fake_lock);
+    want(SEES_DEATH, "state", "4");
+    set(FRONT, SEES_DEATH, "state", "4");
+    want(SEES_DEATH, "state", "2");
+}
+
+static void an_unknown_device_is_refused_with_the_known_ones(void **state)
+{
+    (void)state;
+    attach_as(0, "dev9", "guest3");
+    want(0, "state", "6");
+    want(0, "error", "no device \"dev9\" in hcl.conf; it has: dev0");
+    want(0, "incarnation", NULL);
+}
+
+static void a_guest_that_allow_does_not_name_is_refused(void **state)
+{
+    (void)state;
+    attach_as(0, "dev0", "stranger");
+    want(0, "state", "6");
+    want_part(0, "error", "guest \"stranger\" may not use device \"dev0\"");
+    set(BACK, 0, "domain", "guest3");
+    want(0, "state", "2");
+}
+
+static void detach_ends_without_incarnation(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    set(BACK, 0, "online", "0");
+    want(0, "state", "6");
+    want(0, "incarnation", NULL);
+    want(0, "error", "detached by the administrator");
+    set(FRONT, 0, "state", "6");
+    set(FRONT, 0, "state", "1");
+    usleep(20000);
+    want(0, "state", "6");
+    set(BACK, 0, "online", "1");
+    want(0, "state", "2");
+}
+
+static void pause_releases_and_goes_on(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    set(BACK, 0, "pause", "1");
+    want(0, "state", "1");
+    set(FRONT, 0, "state", "1");
+    usleep(20000);
+    want(0, "state", "1");
+    set(BACK, 0, "pause", "0");
+    want(0, "state", "2");
+    publish(0, OTHER_LIFE);
+    want(0, "state", "4");
+}
+
+static void a_directory_that_goes_is_not_made_again(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    connect_guest(7);
+    fake_remove(BACK "0");
+    for (int i = 0; fake.num_watches != 2 && i < 5000; i++) {
+        usleep(1000);
+    }
+    assert_int_equal(fake.num_watches, 2);
+    want(0, "state", NULL);
+    want(0, "error", NULL);
+    want(7, "state", "4");
+}
+
+static void a_domain_that_goes_takes_its_attachments(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    connect_guest(7);
+    fake_remove("/local/domain/" GUEST);
+    want(0, "state", "6");
+    want(7, "state", "6");
+    fake_remove("/local/domain/0/backend/hcl/" GUEST);
+    for (int i = 0; fake.num_watches != 1 && i < 5000; i++) {
+        usleep(1000);
+    }
+    assert_int_equal(fake.num_watches, 1);
+    want(0, "state", NULL);
+    want(7, "state", NULL);
+}
+
+static void a_directory_made_again_begins_anew(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    pthread_mutex_lock(&fake_lock);
+    fake_remove(FRONT "0");
+    fake_remove(BACK "0");
+    attach_as(0, "dev9", "guest3");
+    pthread_mutex_unlock(&fake_lock);
+    want(0, "state", "6");
+    want_part(0, "error", "no device \"dev9\"");
+    pthread_mutex_lock(&fake_lock);
+    fake_remove(FRONT "0");
+    fake_remove(BACK "0");
+    attach(0);
+    pthread_mutex_unlock(&fake_lock);
+    want(0, "state", "2");
+}
+
+static void a_worker_that_dies_is_followed_by_a_new_generation(void **state)
+{
+    char before[32];
+    char after[32];
+
+    (void)state;
+    connect_guest(0);
+    get(BACK, 0, "generation", before, sizeof(before));
+    attach(CRASHES);
+    want(CRASHES, "state", "2");
+    publish(CRASHES, LIFE);
+    want_part(0, "error", "signal 6");
+    want(0, "state", "2");
+    get(BACK, 0, "generation", after, sizeof(after));
+    assert_string_not_equal(before, after);
+    /* The old answer is none; a new one is. */
+    usleep(20000);
+    want(0, "state", "2");
+    publish(0, OTHER_LIFE);
+    want(0, "state", "4");
+}
+
+static void a_worker_that_hangs_is_killed(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    attach(HANGS);
+    want(HANGS, "state", "2");
+    publish(HANGS, LIFE);
+    want_part(0, "error", "does not answer");
+    want(0, "state", "2");
+    want(HANGS, "state", "2");
+}
+
+static void a_device_that_is_lost_refuses_until_it_is_back(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    attach(LOSES_DEVICE);
+    want(LOSES_DEVICE, "state", "2");
+    publish(LOSES_DEVICE, LIFE);
+    want(0, "state", "6");
+    want(0, "error", "device dev0: unplugged");
+    want(0, "incarnation", NULL);
+    /* The next worker finds it again, a second later. */
+    want(0, "state", "2");
+}
+
+static void attachments_of_before_are_found_and_begin_anew(void **state)
+{
+    (void)state;
+    stop();
+    attach(0);
+    set(BACK, 0, "generation", OTHER_LIFE);
+    publish(0, LIFE);
+    set(BACK, 0, "state", "4");
+    set(BACK, 0, "incarnation", LIFE);
+    start("name=dev0,class=echo", NULL);
+    want(0, "state", "2");
+    want(0, "incarnation", NULL);
+}
+
+static void the_end_is_said_to_every_guest(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    attach(7);
+    attach_as(8, "dev9", "guest3");
+    want(7, "state", "2");
+    want(8, "state", "6");
+    stop();
+    for (int devid = 0; devid <= 8; devid = devid ? devid + 1 : 7) {
+        want(devid, "state", "1");
+        want(devid, "error", "hcl-backend is stopped");
+    }
+    assert_int_equal(result.code, 0);
+    start("name=dev0,class=echo", NULL);
+}
+
+/* ---- Without the usual device ------------------------------------------------ */
+
+static int set_up_nothing(void **state)
+{
+    (void)state;
+    memset(&fake, 0, sizeof(fake));
+    return 0;
+}
+
+static void a_missing_device_refuses_until_it_comes(void **state)
+{
+    char path[] = "/tmp/test_backend_supervisor.XXXXXX";
+    char spec[128];
+
+    (void)state;
+    close(mkstemp(path));
+    unlink(path);
+    snprintf(spec, sizeof(spec), "name=late,class=rng,path=%s", path);
+    start(spec, "name=dev0,class=echo");
+    attach(0);
+    attach_as(7, "late", "guest3");
+    want(0, "state", "2");
+    want(7, "state", "6");
+    want(7, "error", "device late: cannot open it");
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    want(7, "state", "2");
+    stop();
+    assert_int_equal(result.code, 0);
+    unlink(path);
+}
+
+static void a_mistake_in_the_configuration_ends_the_daemon(void **state)
+{
+    (void)state;
+    start("name=dev0,class=echo", "name=dev1,class=echo,mistake=1");
+    pthread_join(thread, NULL);
+    assert_int_equal(result.code, -EINVAL);
+    assert_non_null(strstr(result.text, "devices item 2"));
+    assert_non_null(strstr(result.text, "mistake=: unknown key"));
+    assert_int_equal(fake_open_handles, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_new_attachment_is_advertised),
+        TEST(half_a_directory_is_left_alone_until_it_is_whole),
+        TEST(a_directory_of_another_domain_is_left_alone),
+        TEST(a_frontend_is_connected),
+        TEST(few_transactions_make_a_connection),
+        TEST(a_frontend_that_closes_may_come_again),
+        TEST(a_new_life_of_the_frontend_ends_the_old_connection),
+        TEST(an_answer_to_another_generation_is_no_answer),
+        TEST(an_illegal_state_is_a_fault),
+        TEST(a_state_that_vanishes_is_a_fault),
+        TEST(nodes_that_are_missing_or_malformed_are_faults),
+        TEST(a_bad_control_page_is_a_fault),
+        TEST(a_control_page_that_cannot_be_mapped_is_named),
+        TEST(the_bad_reference_is_named),
+        TEST(a_fault_closes_one_connection),
+        TEST(a_program_that_died_may_be_followed_by_another),
+        TEST(an_unknown_device_is_refused_with_the_known_ones),
+        TEST(a_guest_that_allow_does_not_name_is_refused),
+        TEST(detach_ends_without_incarnation),
+        TEST(pause_releases_and_goes_on),
+        TEST(a_directory_that_goes_is_not_made_again),
+        TEST(a_domain_that_goes_takes_its_attachments),
+        TEST(a_directory_made_again_begins_anew),
+        TEST(a_worker_that_dies_is_followed_by_a_new_generation),
+        TEST(a_worker_that_hangs_is_killed),
+        TEST(a_device_that_is_lost_refuses_until_it_is_back),
+        TEST(attachments_of_before_are_found_and_begin_anew),
+        TEST(the_end_is_said_to_every_guest),
+        cmocka_unit_test_setup(a_missing_device_refuses_until_it_comes,
+                               set_up_nothing),
+        cmocka_unit_test_setup(a_mistake_in_the_configuration_ends_the_daemon,
+                               set_up_nothing),
+    };
+    sigset_t signals;
+    ssize_t length;
+
+    if (argc == 2 && strncmp(argv[1], "-", 1) != 0) {
+        return worker();
+    }
+    length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (length < 0) {
+        return 1;
+    }
+    self[length] = '\0';
+    /* For the supervisor's thread alone, which reads them. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGCHLD);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    fake_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

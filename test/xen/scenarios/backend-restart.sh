@@ -1,0 +1,39 @@
+# The backend stops and starts: guests' programs go on
+# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
+# timeout: 90
+
+standard_backend
+start_watch
+create guest1 'hcl = [ "device=rng0", "device=gps" ]'
+guest guest1 'hclcat -n 800000 rng0 > /tmp/read; echo $? > /tmp/status' &
+reader=$!
+wait_for 20 backend_state guest1 0 4
+generation=$(backend_node guest1 0 generation)
+stop_backend
+expect_equal "$(backend_node guest1 0 state)" 1
+expect_equal "$(backend_node guest1 1 state)" 1
+expect_match "$(backend_node guest1 0 error)" 'stopped'
+no_programs() {
+    ! pidof hcl-worker hcl-backend
+}
+no_programs || fail "a program of the backend runs on"
+standard_backend
+wait_for 20 backend_state guest1 0 4
+[ "$(backend_node guest1 0 generation)" != "$generation" ] ||
+    fail "two lives of the backend have one generation"
+wait "$reader"
+expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
+800000"
+
+# One worker killed: its guests reconnect, the daemon lives.
+guest guest1 'hclcat -n 400000 rng0 > /tmp/read; echo $? > /tmp/status' &
+reader=$!
+wait_for 20 backend_state guest1 0 4
+for pid in $(pidof hcl-worker); do
+    if tr '\0' ' ' < "/proc/$pid/cmdline" | grep -q rng0; then
+        kill -9 "$pid"
+    fi
+done
+wait "$reader"
+expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
+400000"

@@ -1,0 +1,80 @@
+# Two guests made with plain xl create use two devices at the same time
+# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
+# timeout: 90
+
+standard_backend
+start_watch
+create guest1 'hcl = [ "device=rng0", "device=gps" ]'
+create guest2 'hcl = [ "device=rng0", "device=gps" ]'
+
+# The guests see their devices, and the backend waits for them.
+for name in guest1 guest2; do
+    expect_equal "$(guest "$name" hclcat -l)" "rng0	rng	InitWait
+gps	serial	InitWait" "hclcat -l in $name"
+    expect_equal "$(backend_node "$name" 0 state)" 2
+    expect_equal "$(backend_node "$name" 0 domain)" "$name"
+    expect_equal "$(backend_node "$name" 0 class)" rng
+    expect_equal "$(backend_node "$name" 1 class)" serial
+done
+
+# Both read random bytes, different ones, more than a ring or a pool holds.
+guest guest1 hclcat -n 300000 rng0 > /tmp/rng1 &
+first=$!
+guest guest2 hclcat -n 300000 rng0 > /tmp/rng2 || fail "hclcat in guest2"
+wait "$first" || fail "hclcat in guest1"
+expect_equal "$(wc -c < /tmp/rng1)" 300000
+expect_equal "$(wc -c < /tmp/rng2)" 300000
+! cmp -s /tmp/rng1 /tmp/rng2 || fail "two guests got the same bytes"
+# Random bytes do not compress.
+[ "$(gzip < /tmp/rng1 | wc -c)" -gt 299000 ] || fail "not random"
+
+# Both hear the serial port.
+for name in guest1 guest2; do
+    guest "$name" hclcat -t 40 -n 26 gps > "/tmp/heard.$name" &
+    eval "heard_$name=$!"
+done
+for name in guest1 guest2; do
+    wait_for 20 backend_state "$name" 1 4
+    expect_equal "$(frontend_node "$name" 1 state)" 4
+done
+say "abcdefghijklmnopqrstuvwxyz" > "$(serial_port 1)"
+# shellcheck disable=SC2154 # set by eval
+wait "$heard_guest1" && wait "$heard_guest2" || fail "hclcat gps"
+for name in guest1 guest2; do
+    expect_equal "$(cat "/tmp/heard.$name")" abcdefghijklmnopqrstuvwxyz
+    wait_for 10 backend_state "$name" 1 2
+    expect_equal "$(frontend_node "$name" 1 state)" 6
+done
+
+# Both write to it: each line arrives whole.
+cat "$(serial_port 1)" > /tmp/written &
+reader=$!
+for name in guest1 guest2; do
+    guest "$name" "yes $name-$name-$name-$name | head -n 20 | hclcat -w gps" &
+    eval "writer_$name=$!"
+done
+# shellcheck disable=SC2154
+wait "$writer_guest1" && wait "$writer_guest2" || fail "hclcat -w gps"
+both_written() {
+    [ "$(wc -l < /tmp/written)" -ge 40 ]
+}
+wait_for 20 both_written
+kill "$reader"
+for name in guest1 guest2; do
+    expect_equal "$(tr -d '\r' < /tmp/written |
+        grep -c "^$name-$name-$name-$name$")" 20 "whole lines of $name"
+done
+
+# One process at a time holds an attachment; the second learns who.
+guest guest1 hclcat rng0 > /dev/null &
+wait_for 20 backend_state guest1 0 4
+status=0
+message=$(guest guest1 hclcat -n 1 rng0 2>&1) || status=$?
+expect_equal "$status" 6
+pid=$(guest guest1 pidof hclcat)
+expect_match "$message" "in use.* $pid"
+guest guest1 killall hclcat
+wait_for 10 backend_state guest1 0 2
+
+expect_equal "$(hclctl list --json | tr -d ' \n\t' | grep -o '"device"' |
+    wc -l)" 4

@@ -1,0 +1,30 @@
+# A program killed ten times: the next one connects at once
+# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
+# timeout: 90
+
+standard_backend
+start_watch
+create guest1 'hcl = [ "device=rng0", "device=gps" ]'
+expect_equal "$(guest guest1 hclcat -n 3 rng0 | wc -c)" 3
+before=$(host_left | grep -c '^grant:')
+guest guest1 '
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        hclcat rng0 > /tmp/read &
+        pid=$!
+        until [ -s /tmp/read ]; do usleep 20000; done
+        kill -9 $pid
+        wait $pid
+        : > /tmp/read
+    done
+    hclcat -t 10 -n 7 rng0 | wc -c > /tmp/last' || fail "the loop in the guest"
+expect_equal "$(guest guest1 cat /tmp/last)" 7
+wait_for 10 backend_state guest1 0 2
+# Killed, and nobody comes after it: the backend notices by itself.
+guest guest1 hclcat gps > /dev/null &
+wait_for 20 backend_state guest1 1 4
+guest guest1 killall -9 hclcat
+wait_for 10 backend_state guest1 1 2
+same_grants() {
+    [ "$(host_left | grep -c '^grant:')" = "$before" ]
+}
+wait_for 10 same_grants
