@@ -27,7 +27,7 @@ struct offer_reading {
 static int node_fault(int rc, struct hcl_err *err)
 {
     if (rc == -ENOENT || rc == -EACCES || rc == -EMSGSIZE) {
-        hcl_err_set(err, -EBADMSG, "%s", err->text);
+        err->code = -EBADMSG;
         return -EBADMSG;
     }
     return rc;

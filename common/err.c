@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "err.h"
 
+#undef hcl_err_set
+#undef hcl_err_sys
+#undef hcl_err_prefix
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

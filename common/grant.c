@@ -82,8 +82,6 @@ int hcl_share_open(struct hcl_share **ret_share, struct hcl_err *err)
         hcl_share_free(share);
         return ret;
     }
-    /* libxengnttab leaves it open over exec, where it would keep grants. */
-    (void)fcntl(xengntshr_fd(share->handle), F_SETFD, FD_CLOEXEC);
     *ret_share = share;
     return 0;
 }

@@ -69,11 +69,14 @@ static const char *or_dash(const char *text)
 
 static void print_row(const struct row *row)
 {
-    printf("%-16s %5u %5u %-16s %-8s %7u %-12s %-12s", or_dash(row->guest),
+    printf("%-16s %5u %5u %-16s %-8s %7u %-12s ", or_dash(row->guest),
            row->at->frontend, row->at->devid, or_dash(row->at->device),
-           or_dash(row->class), row->at->backend, hcl_state_name(row->backend),
-           hcl_state_name(row->frontend));
-    printf("%s%s\n", row->error[0] ? " " : "", row->error);
+           or_dash(row->class), row->at->backend, hcl_state_name(row->backend));
+    if (row->error[0]) {
+        printf("%-12s %s\n", hcl_state_name(row->frontend), row->error);
+    } else {
+        puts(hcl_state_name(row->frontend));
+    }
 }
 
 static void print_head(void)

@@ -273,6 +273,9 @@ static void check_record(void *arg, const char *uuid)
     }
     if (hcl_record_load(&record, watch->state_dir, uuid, &err) < 0) {
         hcl_log(HCL_LOG_ERROR, "%s", err.text);
+    } else if (!record.saved && hcl_record_older(&record, 0)) {
+        /* The host was booted since: nobody reboots that guest any more. */
+        hcl_record_remove(watch->state_dir, uuid);
     } else if (!record.saved) {
         hcl_watch_depart(watch, &record);
     }

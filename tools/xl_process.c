@@ -60,11 +60,26 @@ static int read_at(int dir, const char *name, size_t max, char **ret_data,
     return ret;
 }
 
-/* True for names of what a process has open, which only it can read, once. */
-static bool is_stream(const char *path)
+/*
+ * The number of the descriptor that @path is a name of, or -1: what stands
+ * behind it is another thing for each process.
+ */
+static int descriptor_of(const char *path)
 {
-    return !strcmp(path, "-") || !strcmp(path, "/dev/stdin") ||
-           !strncmp(path, "/dev/fd/", 8) || !strncmp(path, "/proc/", 6);
+    static const char *const prefixes[] = {"/dev/fd/", "/proc/self/fd/"};
+    size_t i, len;
+
+    if (!strcmp(path, "/dev/stdin")) {
+        return 0;
+    }
+    for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        len = strlen(prefixes[i]);
+        if (!strncmp(path, prefixes[i], len) && path[len] &&
+            strspn(path + len, "0123456789") == strlen(path + len)) {
+            return atoi(path + len);
+        }
+    }
+    return -1;
 }
 
 static int stream_error(const char *path, struct hcl_err *err)
@@ -127,9 +142,6 @@ int hcl_xl_config_load(struct hcl_config **ret_config, const char *path,
 
     if (!strcmp(path, "/dev/null")) {
         return load_extra(path, extra, ret_config, err);
-    }
-    if (is_stream(path)) {
-        return stream_error(path, err);
     }
     /* O_NONBLOCK: a FIFO must not hang us before it is seen to be one. */
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -210,6 +222,25 @@ static uint64_t start_ms(int proc)
 
 /* ---- Its configuration ------------------------------------------------- */
 
+/* Opens what the process has as its descriptor @number, if it is a file. */
+static int open_descriptor(int proc, int number)
+{
+    char name[24];
+    struct stat st;
+    int fd;
+
+    snprintf(name, sizeof(name), "fd/%d", number);
+    /* Looked at first: to open a device or a pipe could change something. */
+    if (fstatat(proc, name, &st, 0) < 0) {
+        return -errno;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return -ESPIPE;
+    }
+    fd = openat(proc, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return fd < 0 ? -errno : fd;
+}
+
 /* Opens @path as the process sees it: in its root, from its folder. */
 static int open_as(int proc, const char *path)
 {
@@ -217,9 +248,13 @@ static int open_as(int proc, const char *path)
         .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
     };
     bool absolute = path[0] == '/';
-    long fd;
-    int dir = openat(proc, absolute ? "root" : "cwd", O_PATH | O_CLOEXEC);
+    int number = descriptor_of(path);
+    int dir, fd;
 
+    if (number >= 0) {
+        return open_descriptor(proc, number);
+    }
+    dir = openat(proc, absolute ? "root" : "cwd", O_PATH | O_CLOEXEC);
     if (dir < 0) {
         return -errno;
     }
@@ -227,14 +262,14 @@ static int open_as(int proc, const char *path)
         /* Links in the path lead to where they lead for that process. */
         how.resolve = RESOLVE_IN_ROOT;
     }
-    fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
+    fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
     if (fd < 0 && errno == ENOSYS) {
         /* Before Linux 5.6. */
         fd = openat(dir, path + strspn(path, "/"), (int)how.flags);
     }
     fd = fd < 0 ? -errno : fd;
     close(dir);
-    return (int)fd;
+    return fd;
 }
 
 static int load_as(int proc, const struct hcl_xl_command *command,
@@ -246,10 +281,10 @@ static int load_as(int proc, const struct hcl_xl_command *command,
     if (!strcmp(path, "/dev/null")) {
         return load_extra(path, command->extra, ret_config, err);
     }
-    if (is_stream(path)) {
+    fd = open_as(proc, path);
+    if (fd == -ESPIPE) {
         return stream_error(path, err);
     }
-    fd = open_as(proc, path);
     if (fd < 0) {
         return hcl_err_sys(err, fd, "cannot open %s", path);
     }

@@ -95,7 +95,7 @@ static void fire(unsigned int watch, const char *path)
         return;
     }
     snprintf(store.events[at].path, 128, "%s", path);
-    snprintf(store.events[at].token, 32, "%s", store.watches[watch].token);
+    memcpy(store.events[at].token, store.watches[watch].token, 32);
     store.num_events++;
     assert_int_equal(write(store.handle.fds[1], "", 1), 1);
 }
@@ -453,7 +453,7 @@ void *xengntshr_share_page_notify(xengntshr_handle *handle, uint32_t domid,
                                   evtchn_port_t notify_port)
 {
     assert_int_equal(notify_offset, 0);
-    assert_int_equal(notify_port, -1);
+    assert_int_equal(notify_port, UINT32_MAX);
     return xengntshr_share_pages(handle, domid, 1, ref, writable);
 }
 
@@ -512,12 +512,16 @@ static struct {
     unsigned int notified;
 } events;
 
+static unsigned int handles_used;
+
 static void backend_serve(void);
 
 xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger,
                                  unsigned int flags)
 {
-    struct xenevtchn_handle *handle = calloc(1, sizeof(*handle));
+    /* Not allocated: a parked one is never freed. */
+    static struct xenevtchn_handle handles[1024];
+    struct xenevtchn_handle *handle = &handles[handles_used++ % 1024];
 
     (void)logger;
     (void)flags;
@@ -548,7 +552,6 @@ int xenevtchn_close(xenevtchn_handle *handle)
     }
     close(handle->fds[0]);
     close(handle->fds[1]);
-    free(handle);
     events.closed++;
     return 0;
 }

@@ -70,9 +70,11 @@ static void *fail_with(int number)
 /* @count zeroed pages: MAP_SHARED or MAP_PRIVATE. */
 static void *new_pages(size_t count, int kind)
 {
-    void *pages = mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE,
-                       kind | MAP_ANONYMOUS, -1, 0);
+    void *pages;
 
+    kind |= MAP_ANONYMOUS;
+    /* cppcheck-suppress invalidFunctionArg ; -1 is right for anonymous ones */
+    pages = mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE, kind, -1, 0);
     assert_true(pages != MAP_FAILED);
     return pages;
 }

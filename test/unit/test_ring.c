@@ -742,12 +742,15 @@ static uint32_t spin_while(const uint32_t *word, uint32_t old)
     return now;
 }
 
-/* A few nanoseconds, so that the two meet in every way. */
-static void dawdle(uint32_t *random)
+/*
+ * Up to @most turns.  The consumer, which starts a round, may take more than
+ * the producer, which hears of it late: so they meet in every way.
+ */
+static void dawdle(uint32_t *random, uint32_t most)
 {
-    uint32_t loops = next_random(random) % 64;
+    uint32_t turns = next_random(random) % most;
 
-    for (; loops > 0; loops--) {
+    for (; turns > 0; turns--) {
         hcl_compiler_barrier();
     }
 }
@@ -759,7 +762,7 @@ static void *race_producer(void *arg)
     uint32_t random = 0x2545f491, round = 0;
 
     while ((round = spin_while(&race->go, round)) != RACE_END) {
-        dawdle(&random);
+        dawdle(&random, 256);
         hcl_producer_put(&race->ring.producer, &message);
         race->notified = hcl_producer_notify(&race->ring.producer);
         hcl_store_release(&race->done, round);
@@ -782,7 +785,7 @@ static void arm_and_notify_never_miss_each_other(void **state)
     assert_int_equal(pthread_create(&thread, NULL, race_producer, &race), 0);
     for (round = 1; round <= RACE_ROUNDS && hcl_now_us() < end_us; round++) {
         hcl_store_release(&race.go, round);
-        dawdle(&random);
+        dawdle(&random, 1024);
         sleeps = hcl_consumer_arm(&race.ring.consumer);
         spin_while(&race.done, round - 1);
         missed += sleeps && !race.notified;

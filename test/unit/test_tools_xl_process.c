@@ -27,6 +27,8 @@
 static char dir[64];
 static pid_t players[MAX_PLAYERS];
 static unsigned int num_players;
+static int stdin_fd = -1; /* the players' standard input, or ours */
+static int stdin_pipe[2];
 
 /* ---- The stage --------------------------------------------------------- */
 
@@ -73,6 +75,9 @@ static void play(const char *name, const char *verb, const char *config,
     assert_true(num_players < MAX_PLAYERS);
     players[num_players] = fork();
     if (players[num_players] == 0) {
+        if (stdin_fd >= 0) {
+            dup2(stdin_fd, 0);
+        }
         if (chdir(dir) == 0 && (uid == 0 || setresuid(uid, uid, uid) == 0)) {
             execl(path, "xl", verb, config, extra, NULL);
         }
@@ -293,14 +298,37 @@ static void a_pipe_is_said_with_what_to_do(void **state)
     char path[128];
 
     (void)state;
+    assert_int_equal(pipe(stdin_pipe), 0);
+    stdin_fd = stdin_pipe[0];
     expect_unread("/dev/stdin", ": /dev/stdin cannot be read a second time; "
                                 "put the configuration in a file, or use "
                                 "hclctl attach");
-    expect_unread("/dev/fd/7", ": /dev/fd/7 cannot be read a second time");
-    expect_unread("/proc/self/fd/3", "cannot be read a second time");
+    expect_unread("/dev/fd/0", ": /dev/fd/0 cannot be read a second time");
+    close(stdin_pipe[0]);
+    close(stdin_pipe[1]);
+    stdin_fd = -1;
     snprintf(path, sizeof(path), "%s/fifo", dir);
     assert_int_equal(mkfifo(path, 0600), 0);
     expect_unread(path, "fifo cannot be read a second time");
+}
+
+static void a_file_that_is_its_standard_input_is_read(void **state)
+{
+    struct hcl_xl_process found;
+    char path[128];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/u.cfg", dir);
+    write_config("u.cfg", "name = 'hcl-test-u'\nwhich = 'u'\n");
+    stdin_fd = open(path, O_RDONLY);
+    play("xl", "create", "/dev/stdin", NULL, 0);
+    close(stdin_fd);
+    stdin_fd = -1;
+    /* As with a here document, whose file has no name any more. */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(find("hcl-test-u", 0, &found), 1);
+    expect_setting(&found, "which", "u");
+    hcl_xl_process_clear(&found);
 }
 
 static void a_missing_file_or_a_bad_one_is_said(void **state)
@@ -338,6 +366,8 @@ int main(int argc, char **argv)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_pipe_is_said_with_what_to_do, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_file_that_is_its_standard_input_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_missing_file_or_a_bad_one_is_said,
                                         set_up, tear_down),
     };
