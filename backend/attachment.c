@@ -189,6 +189,13 @@ static enum admission admit(const struct hcl_attachment *a, char *text)
                  a->domain, a->device);
         return ADMIT_REFUSE;
     }
+    if (a->option[0]) {
+        snprintf(text, HCL_ERR_TEXT,
+                 "unknown option \"%s\" in the guest's configuration: device "
+                 "\"%s\" takes none",
+                 a->option, a->device);
+        return ADMIT_REFUSE;
+    }
     if (!a->watched) {
         memcpy(text, a->watch_error, HCL_ERR_TEXT);
         return ADMIT_REFUSE;
@@ -319,13 +326,19 @@ static void take_refused(struct hcl_attachment *a,
 
 /* ---- Closing ----------------------------------------------------------- */
 
-/* To 5; what comes then is seen when the worker has unmapped. */
+/*
+ * To 5, or, for a fault, straight to 6: at 5 the frontend would start anew
+ * before it has read why.  What comes then is seen when the worker has
+ * unmapped.
+ */
 static void disconnect(struct hcl_attachment *a, const char *fault)
 {
     struct hcl_message message = {.type = HCL_MESSAGE_DISCONNECT};
     struct hcl_err err = {0};
 
-    write_state(a, HCL_STATE_CLOSING, NULL);
+    if (!fault) {
+        write_state(a, HCL_STATE_CLOSING, NULL);
+    }
     snprintf(a->fault, sizeof(a->fault), "%s", fault ? fault : "");
     set_link(a, HCL_LINK_CLOSING);
     message.disconnect.connection = a->connection;
@@ -439,7 +452,7 @@ static void step_connected(struct hcl_attachment *a)
         break;
     case HCL_ACTION_FAULT:
         disconnect(a, peer == HCL_STATE_GONE
-                          ? "the frontend's state is missing"
+                          ? "the guest has gone: its state is missing"
                           : "the frontend's state is illegal");
         break;
     default:

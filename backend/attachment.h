@@ -53,6 +53,8 @@ struct hcl_attachment {
     bool pause;
     char device[32];
     char domain[256];          /* the guest's name, cleaned */
+    char option[64];           /* the first of its options, or "": no class
+                                * knows any yet */
     struct hcl_keeper *keeper; /* of the device, or NULL: there is none */
 
     /* What we wrote. */

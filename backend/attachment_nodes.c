@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "attachment.h"
+#include "spec.h"
 #include "supervisor.h"
 
 /* ---- Reading ----------------------------------------------------------- */
@@ -39,6 +40,23 @@ static bool read_identity(struct hcl_attachment *a)
     }
     hcl_text_clean(a->device);
     return true;
+}
+
+/* Text that is no list of options is shown as if it were the first one. */
+static void read_option(struct hcl_attachment *a)
+{
+    char text[HCL_STORE_VALUE + 1];
+    struct hcl_spec spec;
+    int rc = hcl_store_read(a->supervisor->store, a->backend_dir,
+                            HCLIF_NODE_OPTIONS, text, sizeof(text), NULL);
+
+    a->option[0] = '\0';
+    if (rc == 0 && text[0]) {
+        rc = hcl_spec_parse(&spec, text, NULL);
+        snprintf(a->option, sizeof(a->option), "%.60s",
+                 rc == 0 ? spec.key[0] : text);
+        hcl_text_clean(a->option);
+    }
 }
 
 static void watch_frontend(struct hcl_attachment *a)
@@ -93,35 +111,66 @@ void hcl_attachment_refresh(struct hcl_attachment *a)
         a->domain[0] = '\0';
     }
     hcl_text_clean(a->domain);
+    read_option(a);
     a->online = read_flag(store, a->backend_dir, HCLIF_NODE_ONLINE, true);
     a->pause = read_flag(store, a->backend_dir, HCLIF_NODE_PAUSE, false);
     check_remade(a);
     watch_frontend(a);
 }
 
+struct peer_reading {
+    const char *dir;
+    struct hcl_peer_view view;
+};
+
+static int read_view(struct hcl_store *store, void *arg, struct hcl_err *err)
+{
+    struct peer_reading *reading = arg;
+    struct hcl_peer_view *view = &reading->view;
+    unsigned int state;
+    int rc = hcl_store_read_state(store, reading->dir, &state, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    memset(view, 0, sizeof(*view));
+    view->state = (enum hcl_state)state;
+    if (view->state == HCL_STATE_INITIALISED ||
+        view->state == HCL_STATE_CONNECTED) {
+        view->has_generation =
+            hcl_store_read_id64(store, reading->dir, HCLIF_NODE_GENERATION,
+                                &view->generation, NULL) == 0;
+        view->has_incarnation =
+            hcl_store_read_id64(store, reading->dir, HCLIF_NODE_INCARNATION,
+                                &view->incarnation, NULL) == 0;
+    }
+    return 0;
+}
+
+/*
+ * In one transaction: state and lives of two moments could look like a third.
+ * Most states speak about no life, and need none.
+ */
 int hcl_attachment_read_peer(struct hcl_attachment *a,
                              struct hcl_peer_view *ret_view,
                              struct hcl_err *err)
 {
     struct hcl_store *store = a->supervisor->store;
-    struct hcl_peer_view view = {0};
+    struct peer_reading reading = {.dir = a->frontend_dir};
     unsigned int state;
     int rc = hcl_store_read_state(store, a->frontend_dir, &state, err);
 
     if (rc < 0) {
         return rc;
     }
-    view.state = (enum hcl_state)state;
-    if (view.state == HCL_STATE_INITIALISED ||
-        view.state == HCL_STATE_CONNECTED) {
-        view.has_generation =
-            hcl_store_read_id64(store, a->frontend_dir, HCLIF_NODE_GENERATION,
-                                &view.generation, NULL) == 0;
-        view.has_incarnation =
-            hcl_store_read_id64(store, a->frontend_dir, HCLIF_NODE_INCARNATION,
-                                &view.incarnation, NULL) == 0;
+    reading.view.state = (enum hcl_state)state;
+    if (state == HCL_STATE_INITIALISED || state == HCL_STATE_CONNECTED) {
+        rc = hcl_store_transact(store, read_view, &reading, err);
+        if (rc < 0) {
+            return rc;
+        }
     }
-    *ret_view = view;
+    *ret_view = reading.view;
     return 0;
 }
 

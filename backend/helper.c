@@ -54,9 +54,22 @@ static int pump(void)
     }
 }
 
+/* In lists of processes it shall not look like the worker. */
+static void rename_self(void)
+{
+    char *name = program_invocation_name; /* the memory of argv[0] */
+    size_t size = strlen(name) + 1;
+
+    prctl(PR_SET_NAME, "hcl-helper");
+    if (size > strlen("hcl-helper")) {
+        memset(name, 0, size);
+        strcpy(name, "hcl-helper");
+    }
+}
+
 static void run_helper(pid_t parent, int file, int out)
 {
-    prctl(PR_SET_NAME, "hcl-helper");
+    rename_self();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) {
         _exit(0); /* it died before it could be followed */

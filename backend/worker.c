@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 /* One connection in the worker's lists. */
 struct client {
     struct client *next;     /* of all */
+    struct client **link;    /* what points to us in that list */
     struct client *next_run; /* of those with work */
     bool runs;               /* is in that list */
     bool told_first;         /* STATS with the first request has been sent */
@@ -109,6 +111,20 @@ static void run_add(struct client *client)
     }
 }
 
+static struct client *run_take(struct hcl_worker *worker)
+{
+    struct client *client = worker->run_first;
+
+    assert(client);
+    worker->run_first = client->next_run;
+    if (!worker->run_first) {
+        worker->run_last = &worker->run_first;
+    }
+    worker->num_runs--;
+    client->runs = false;
+    return client;
+}
+
 static void run_remove(struct client *client)
 {
     struct hcl_worker *worker = client->worker;
@@ -146,7 +162,6 @@ static void close_client(struct client *client, enum hcl_close_reason reason,
 {
     struct hcl_worker *worker = client->worker;
     struct hcl_message message = {.type = HCL_MESSAGE_CLOSED};
-    struct client **link = &worker->clients;
 
     message.closed.connection = client->id;
     message.closed.reason = reason;
@@ -154,10 +169,10 @@ static void close_client(struct client *client, enum hcl_close_reason reason,
     tell_stats(client);
     run_remove(client);
     hcl_guest_free(client->guest);
-    while (*link != client) {
-        link = &(*link)->next;
+    *client->link = client->next;
+    if (client->next) {
+        client->next->link = client->link;
     }
-    *link = client->next;
     free(client);
     tell(worker, &message);
 }
@@ -232,6 +247,10 @@ static void serve_connect(struct hcl_worker *worker,
                         on_alive_timer, worker);
     }
     client->next = worker->clients;
+    client->link = &worker->clients;
+    if (client->next) {
+        client->next->link = &client->next;
+    }
     worker->clients = client;
     message.connected.connection = client->id;
     tell(worker, &message);
@@ -414,10 +433,7 @@ static void run_once(struct hcl_worker *worker)
     hcl_loop_poll(worker->loop, worker->run_first ? 0 : -1);
     hcl_device_flush(worker->device);
     for (unsigned int turns = worker->num_runs; turns > 0; turns--) {
-        struct client *client = worker->run_first;
-
-        run_remove(client);
-        serve_client(client);
+        serve_client(run_take(worker));
     }
     /* A job of one connection may have completed another's. */
     hcl_device_flush(worker->device);
@@ -425,6 +441,7 @@ static void run_once(struct hcl_worker *worker)
 
 int hcl_worker_run(struct hcl_worker *worker, struct hcl_err *err)
 {
+    struct client *next;
     int rc = hcl_source_new(&worker->source, worker->loop, worker->fd, EPOLLIN,
                             on_message, worker, err);
     if (rc < 0) {
@@ -434,8 +451,9 @@ int hcl_worker_run(struct hcl_worker *worker, struct hcl_err *err)
     while (!worker->stopping) {
         run_once(worker);
     }
-    while (worker->clients) {
-        close_client(worker->clients, HCL_CLOSE_ASKED, "");
+    for (struct client *client = worker->clients; client; client = next) {
+        next = client->next;
+        close_client(client, HCL_CLOSE_ASKED, "");
     }
     return 0;
 }

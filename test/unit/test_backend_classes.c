@@ -39,7 +39,7 @@ static struct hclif_request request_of(uint32_t tag, uint8_t opcode,
     return request;
 }
 
-/* ---- echo ---------------------------------------------------------------- */
+/* ---- echo --------------------------------------------------------------- */
 
 static void echo_answers_with_the_payload_cut_to_the_room(void **state)
 {
@@ -92,7 +92,7 @@ static void echo_reads_zeros_and_discards_writes(void **state)
     rig_close(&rig);
 }
 
-/* ---- rng ----------------------------------------------------------------- */
+/* ---- rng ---------------------------------------------------------------- */
 
 /* A FIFO stands in for the generator; both ends stay open. */
 struct generator {
@@ -284,7 +284,7 @@ static void rng_says_what_it_cannot_open(void **state)
                         "cannot open /dev/nope: No such file or directory");
 }
 
-/* ---- serial -------------------------------------------------------------- */
+/* ---- serial ------------------------------------------------------------- */
 
 /* A pty: the test has the line, the class the port. */
 struct line {
@@ -439,8 +439,7 @@ static void serial_overflow_drops_the_oldest_and_says_so(void **state)
 static void serial_writes_go_out_whole_and_in_turn(void **state)
 {
     struct line *l = *state;
-    struct hclif_request request =
-        request_of(1, HCLIF_OP_WRITE, LONG_BYTES, 0);
+    struct hclif_request request = request_of(1, HCLIF_OP_WRITE, LONG_BYTES, 0);
     static char bytes[LONG_BYTES + 3];
     struct hclif_completion completion;
 
@@ -472,8 +471,7 @@ static void serial_writes_go_out_whole_and_in_turn(void **state)
 static void serial_cancelled_write_frees_the_line(void **state)
 {
     struct line *l = *state;
-    struct hclif_request request =
-        request_of(1, HCLIF_OP_WRITE, LONG_BYTES, 0);
+    struct hclif_request request = request_of(1, HCLIF_OP_WRITE, LONG_BYTES, 0);
     struct hclif_request cancel = request_of(2, HCLIF_OP_CANCEL, 0, 0);
     char byte = 0;
 
@@ -508,7 +506,7 @@ static void serial_port_that_hangs_up_has_failed(void **state)
 static void serial_mistakes_name_key_value_and_choices(void **state)
 {
     static const char *const specs[] = {
-        "path=/dev/null,baud=12345", "path=/dev/null,data=9",
+        "path=/dev/null,baud=12345",  "path=/dev/null,data=9",
         "path=/dev/null,parity=mark", "path=/dev/null,stop=3",
         "path=/dev/null,flow=maybe",  "path=/dev/null,share=lock",
     };

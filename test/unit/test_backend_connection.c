@@ -136,7 +136,10 @@ static void complete_first(uint16_t status, uint32_t rx_bytes, uint16_t flags)
 {
     struct hcl_job *job = held[0];
 
-    memmove(held, held + 1, --num_held * sizeof(held[0]));
+    num_held--;
+    for (unsigned int i = 0; i < num_held; i++) {
+        held[i] = held[i + 1];
+    }
     hcl_job_complete(job, status, rx_bytes, flags);
 }
 
@@ -532,7 +535,7 @@ static void a_failed_job_says_why_where_it_may(void **state)
     assert_int_equal(completion.rx_bytes, 0);
 }
 
-/* ---- Bursts and events --------------------------------------------------- */
+/* ---- Bursts and events -------------------------------------------------- */
 
 static void a_flood_uses_up_its_budget_only(void **state)
 {

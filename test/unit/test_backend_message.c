@@ -175,7 +175,7 @@ static void an_unknown_reason_is_refused(void **state)
     assert_int_equal(decode(&message, bytes, 0), 0);
 }
 
-/* ---- Over a socket ------------------------------------------------------- */
+/* ---- Over a socket ------------------------------------------------------ */
 
 static void descriptors_travel_with_connect(void **state)
 {

@@ -23,7 +23,7 @@
 #include "run_lock.h"
 #include "watch_path.h"
 
-/* ---- watch_path ---------------------------------------------------------- */
+/* ---- watch_path --------------------------------------------------------- */
 
 static void watch_paths_are_taken_apart(void **state)
 {
@@ -84,7 +84,7 @@ static void watch_paths_of_nothing_of_ours_are_ignored(void **state)
     }
 }
 
-/* ---- device_config ------------------------------------------------------- */
+/* ---- device_config ------------------------------------------------------ */
 
 static int parse(struct hcl_device_config *config, const char *text,
                  const char *part)
@@ -151,7 +151,7 @@ static void allow_is_a_list_of_patterns(void **state)
     assert_false(hcl_device_config_allows(&config, "hmi"));
 }
 
-/* ---- bounce -------------------------------------------------------------- */
+/* ---- bounce ------------------------------------------------------------- */
 
 static void bounce_bytes_belong_to_one_request(void **state)
 {
@@ -190,7 +190,7 @@ static void bounce_of_an_empty_pool_takes_empty_payloads(void **state)
     hcl_bounce_clear(&bounce);
 }
 
-/* ---- offer --------------------------------------------------------------- */
+/* ---- offer -------------------------------------------------------------- */
 
 static void references_are_named_by_what_they_are_for(void **state)
 {
@@ -222,7 +222,7 @@ static void references_are_named_by_what_they_are_for(void **state)
     }
 }
 
-/* ---- hotplug ------------------------------------------------------------- */
+/* ---- hotplug ------------------------------------------------------------ */
 
 static char directory[] = "/tmp/test_backend_parts.XXXXXX";
 
@@ -281,8 +281,7 @@ static void scripts_are_told_who_and_inherit_nothing(void **state)
     reap(hotplug);
     read_log(text, sizeof(text));
     /* sh keeps its script open, as 10 or 255. */
-    assert_int_equal(strncmp(text,
-                             "connect rng0 3 1 rng my guest 0 1 ",
+    assert_int_equal(strncmp(text, "connect rng0 3 1 rng my guest 0 1 ",
                              strlen("connect rng0 3 1 rng my guest 0 1 ")),
                      0);
     assert_null(strstr(text, " 3 4"));
@@ -328,7 +327,7 @@ static void no_script_is_fine(void **state)
     hcl_hotplug_free(hotplug);
 }
 
-/* ---- run_lock ------------------------------------------------------------ */
+/* ---- run_lock ----------------------------------------------------------- */
 
 static void a_second_daemon_is_refused_with_the_pid_of_the_first(void **state)
 {

@@ -87,9 +87,8 @@ static void rig_doorbell(void *arg, uint32_t queue)
     guest->rings++;
 }
 
-__attribute__((unused)) static void rig_connect(struct rig *rig,
-                                                struct rig_guest *guest,
-                                                uint32_t id)
+__attribute__((unused)) static void
+rig_connect(struct rig *rig, struct rig_guest *guest, uint32_t id)
 {
     struct hcl_connection_setup setup = {
         .id = id,

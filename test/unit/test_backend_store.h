@@ -172,7 +172,7 @@ static bool fake_get(const char *path, char *buf, size_t size)
     return node;
 }
 
-/* ---- store.h ------------------------------------------------------------- */
+/* ---- store.h ------------------------------------------------------------ */
 
 int hcl_store_open(struct hcl_store **ret_store, struct hcl_err *err)
 {
@@ -438,7 +438,7 @@ int hcl_store_domid(struct hcl_store *store, uint32_t *ret_domid,
     return 0;
 }
 
-/* ---- grant.h and port.h: what the supervisor needs ------------------------ */
+/* ---- grant.h and port.h: what the supervisor needs ---------------------- */
 
 #define FAKE_CONTROL_REF 8
 #define FAKE_NO_REF UINT32_MAX
