@@ -116,15 +116,37 @@ out:
     return 0;
 }
 
+/* Reads all of @fd into @data (FILE_MAX_BYTES + 1 bytes). */
+static int read_all(int fd, const char *path, char *data,
+                    unsigned int *ret_bytes, struct hcl_err *err)
+{
+    size_t used = 0;
+    ssize_t got;
+
+    do {
+        got = read(fd, data + used, FILE_MAX_BYTES + 1 - used);
+        if (got > 0) {
+            used += (size_t)got;
+        }
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    if (got < 0) {
+        return hcl_err_sys(err, -errno, "cannot read %s", path);
+    }
+    if (used > FILE_MAX_BYTES) {
+        return hcl_err_set(err, -EFBIG, "%s: has more than %u bytes", path,
+                           FILE_MAX_BYTES);
+    }
+    *ret_bytes = (unsigned int)used;
+    return 0;
+}
+
 /* Reads all of a regular file, at most FILE_MAX_BYTES. */
 static int read_file(const char *path, char **ret_data, unsigned int *ret_bytes,
                      struct hcl_err *err)
 {
     char *data = NULL;
-    size_t used = 0;
-    ssize_t got;
     struct stat st;
-    int ret = 0;
+    int ret;
     /* O_NONBLOCK: a FIFO must not hang us before it is seen to be one. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
@@ -136,22 +158,8 @@ static int read_file(const char *path, char **ret_data, unsigned int *ret_bytes,
         goto out;
     }
     data = malloc(FILE_MAX_BYTES + 1);
-    if (!data) {
-        ret = hcl_err_sys(err, -ENOMEM, "%s", path);
-        goto out;
-    }
-    do {
-        got = read(fd, data + used, FILE_MAX_BYTES + 1 - used);
-        if (got > 0) {
-            used += (size_t)got;
-        }
-    } while (got > 0 || (got < 0 && errno == EINTR));
-    if (got < 0) {
-        ret = hcl_err_sys(err, -errno, "cannot read %s", path);
-    } else if (used > FILE_MAX_BYTES) {
-        ret = hcl_err_set(err, -EFBIG, "%s: has more than %u bytes", path,
-                          FILE_MAX_BYTES);
-    }
+    ret = data ? read_all(fd, path, data, ret_bytes, err)
+               : hcl_err_sys(err, -ENOMEM, "%s", path);
 out:
     close(fd);
     if (ret < 0) {
@@ -159,7 +167,6 @@ out:
         return ret;
     }
     *ret_data = data;
-    *ret_bytes = (unsigned int)used;
     return 0;
 }
 

@@ -25,15 +25,23 @@ wait "$reader"
 expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
 800000"
 
+# kill_of DEVICE PARENT: kills the process of the device with that parent.
+kill_of() {
+    for kill_of_pid in $(pidof hcl-worker); do
+        if tr '\0' ' ' < "/proc/$kill_of_pid/cmdline" | grep -q "$1" &&
+            grep -qx "PPid:	$2" "/proc/$kill_of_pid/status"; then
+            kill -9 "$kill_of_pid"
+            echo "$kill_of_pid"
+        fi
+    done
+}
+
 # One worker killed: its guests reconnect, the daemon lives.
 guest guest1 'hclcat -n 400000 rng0 > /tmp/read; echo $? > /tmp/status' &
 reader=$!
 wait_for 20 backend_state guest1 0 4
-for pid in $(pidof hcl-worker); do
-    if tr '\0' ' ' < "/proc/$pid/cmdline" | grep -q rng0; then
-        kill -9 "$pid"
-    fi
-done
+killed=$(kill_of rng0 "$(pidof hcl-backend)")
+[ -n "$killed" ] || fail "there is no worker of rng0"
 wait "$reader"
 expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
 400000"

@@ -21,11 +21,18 @@ xl unpause guest1
 expect_equal "$(guest guest1 hclcat -n 4 rng0 | wc -c)" 4
 destroy guest1
 
-# What cannot be read again is logged, with what to do.
+# Behind a descriptor: the file is still open in xl.
 xl create -q /dev/fd/0 < plain.cfg || fail "xl create /dev/fd/0"
+wait_for 10 backend_state guest1 1 2
+destroy guest1
+
+# A file that is gone before anybody can read it again: logged, with what to do.
+stop_watch
+xl create -q plain.cfg || fail "xl create"
+rm plain.cfg
+start_watch
 logged() {
     grep -q 'guest1.*hclctl attach' "$log_dir/watch.log"
 }
 wait_for 10 logged
 expect_equal "$(hclctl list)" ""
-rm plain.cfg
