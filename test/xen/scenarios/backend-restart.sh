@@ -5,7 +5,7 @@
 standard_backend
 start_watch
 create guest1 'hcl = [ "device=rng0", "device=gps" ]'
-guest guest1 'hclcat -n 800000 rng0 > /tmp/read; echo $? > /tmp/status' &
+guest guest1 'hclcat -n 500000 rng0 > /tmp/read; echo $? > /tmp/status' &
 reader=$!
 wait_for 20 backend_state guest1 0 4
 generation=$(backend_node guest1 0 generation)
@@ -23,7 +23,7 @@ wait_for 20 backend_state guest1 0 4
     fail "two lives of the backend have one generation"
 wait "$reader"
 expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
-800000"
+500000"
 
 # kill_of DEVICE PARENT: kills the process of the device with that parent.
 kill_of() {
@@ -37,11 +37,11 @@ kill_of() {
 }
 
 # One worker killed: its guests reconnect, the daemon lives.
-guest guest1 'hclcat -n 400000 rng0 > /tmp/read; echo $? > /tmp/status' &
+guest guest1 'hclcat -n 300000 rng0 > /tmp/read; echo $? > /tmp/status' &
 reader=$!
 wait_for 20 backend_state guest1 0 4
 killed=$(kill_of rng0 "$(pidof hcl-backend)")
 [ -n "$killed" ] || fail "there is no worker of rng0"
 wait "$reader"
 expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
-400000"
+300000"

@@ -10,7 +10,8 @@ start_backend "devices = [
 start_watch
 create guest1 \
     'hcl = [ "device=rng0", "device=nosuch", "device=missing", "device=echo0" ]'
-create guest2 'hcl = [ "device=rng0", "devise=echo0", "device=echo0" ]'
+create guest2 'hcl = [ "device=rng0", "devise=echo0", "device=echo0",
+    "device=missing,colour=red" ]'
 
 # Each has its own reason, and hclcat says it.
 expect_equal "$(guest guest2 hclcat -n 3 rng0 | wc -c)" 3
@@ -28,6 +29,7 @@ expect_match "$(cat "$log_dir/backend.log")" 'no-such'
 # The mistake in guest2's list is in the log, with its item; the rest is there.
 expect_match "$(cat "$log_dir/watch.log")" 'guest2.*item 2.*devise'
 expect_equal "$(guest guest2 'echo hi | hclcat -w -n 3 echo0')" hi
+expect_match "$(hclctl list)" 'guest2 .* missing .* Closed .*colour'
 
 # A device that appears later is taken without a restart.
 mknod /dev/no-such c 10 183
@@ -36,7 +38,6 @@ expect_equal "$(guest guest1 hclcat -n 3 missing | wc -c)" 3
 rm /dev/no-such
 
 # A frontend of another version is refused, by name of the node.
-one=$(domid guest1)
 guest guest1 'echo x | hclcat -w echo0'
 wait_for 10 backend_state guest1 3 2
 guest guest1 "xenstore-write device/hcl/3/version 9 \

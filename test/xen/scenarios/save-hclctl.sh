@@ -5,7 +5,7 @@
 standard_backend
 start_watch
 create guest1 'hcl = [ "device=rng0" ]'
-guest guest1 'hclcat -n 1500000 rng0 > /tmp/read; echo $? > /tmp/status' &
+guest guest1 'hclcat -n 600000 rng0 > /tmp/read; echo $? > /tmp/status' &
 reader=$!
 wait_for 20 backend_state guest1 0 4
 hclctl save guest1 /tmp/guest1.save || fail "hclctl save"
@@ -13,7 +13,7 @@ expect_equal "$(domid guest1)" ""
 hclctl restore /tmp/guest1.save || fail "hclctl restore"
 wait "$reader" || fail "the guest command was lost"
 expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
-1500000"
+600000"
 expect_equal "$(guest guest1 hclcat -n 3 rng0 | wc -c)" 3
 # Released before the save, so the program may also end.
 kernel_clean guest1
