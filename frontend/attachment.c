@@ -171,7 +171,7 @@ int hcl_attachment_locate(struct hcl_attachment *attachment, bool *ret_changed,
                           struct hcl_err *err)
 {
     char dir[HCL_STORE_PATH];
-    uint32_t domid;
+    uint32_t domid = 0;
     int ret = hcl_store_read(attachment->store, attachment->dir,
                              HCLIF_NODE_BACKEND, dir, sizeof(dir), err);
 
@@ -214,27 +214,44 @@ static int read_id(struct hcl_attachment *attachment, const char *node,
     }
 }
 
-int hcl_attachment_view(struct hcl_attachment *attachment,
-                        struct hcl_peer_view *ret_view, struct hcl_err *err)
+struct viewing {
+    struct hcl_attachment *attachment;
+    struct hcl_peer_view view;
+};
+
+static int read_view(struct hcl_store *store, void *arg, struct hcl_err *err)
 {
-    struct hcl_peer_view view = {0};
+    struct viewing *viewing = arg;
+    struct hcl_peer_view *view = &viewing->view;
     unsigned int state;
-    int ret = hcl_store_read_state(attachment->store, attachment->backend_dir,
+    int ret = hcl_store_read_state(store, viewing->attachment->backend_dir,
                                    &state, err);
 
     if (ret < 0) {
         return ret;
     }
-    view.state = (enum hcl_state)state;
-    ret = read_id(attachment, HCLIF_NODE_GENERATION, &view.has_generation,
-                  &view.generation, err);
+    view->state = (enum hcl_state)state;
+    ret = read_id(viewing->attachment, HCLIF_NODE_GENERATION,
+                  &view->has_generation, &view->generation, err);
     if (ret < 0) {
         return ret;
     }
-    ret = read_id(attachment, HCLIF_NODE_INCARNATION, &view.has_incarnation,
-                  &view.incarnation, err);
+    return read_id(viewing->attachment, HCLIF_NODE_INCARNATION,
+                   &view->has_incarnation, &view->incarnation, err);
+}
+
+/*
+ * In one transaction: state and lives of two moments could look like a refusal
+ * that never was (doc/protocol.md 2.2).
+ */
+int hcl_attachment_view(struct hcl_attachment *attachment,
+                        struct hcl_peer_view *ret_view, struct hcl_err *err)
+{
+    struct viewing viewing = {.attachment = attachment};
+    int ret = hcl_store_transact(attachment->store, read_view, &viewing, err);
+
     if (ret == 0) {
-        *ret_view = view;
+        *ret_view = viewing.view;
     }
     return ret;
 }

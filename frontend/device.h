@@ -26,7 +26,7 @@ struct hcl_device {
     struct hcl_session session;
     struct hcl_connection connection;
     struct hcl_timer attention; /* armed while results wait to be reaped */
-    uint64_t processed_us;      /* when the loop was polled last */
+    unsigned int not_processed; /* looks at the rings alone, since then */
 };
 
 /* The deadline that is @timeout_ms from now, in hcl_now_us's time. */

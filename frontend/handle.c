@@ -246,7 +246,7 @@ ssize_t hcl_read(struct hcl_handle *handle, void *buffer, size_t bytes,
 {
     struct hcl_pool *pool = &handle->session->rx;
     struct hcl_io io = {.opcode = HCL_READ, .rx = buffer};
-    struct hcl_result result;
+    struct hcl_result result = {0};
     uint32_t most = hcl_pool_largest(pool);
     int ret;
 
@@ -280,7 +280,7 @@ ssize_t hcl_exchange(struct hcl_handle *handle, const void *tx, size_t tx_bytes,
                      struct hcl_err *err)
 {
     struct hcl_io io = {.opcode = HCL_EXCHANGE, .tx = tx, .rx = rx};
-    struct hcl_result result;
+    struct hcl_result result = {0};
     int ret;
 
     if (tx_bytes > UINT32_MAX || rx_bytes > UINT32_MAX) {

@@ -348,7 +348,7 @@ static int request(const struct cat *cat, const struct hcl_io *io,
 static int read_device(struct cat *cat)
 {
     struct hcl_io io = {.opcode = HCL_READ, .rx = cat->out};
-    struct hcl_result result;
+    struct hcl_result result = {0};
     int status;
 
     while (cat->bytes) {
@@ -380,7 +380,7 @@ static int read_device(struct cat *cat)
 static int write_device(struct cat *cat)
 {
     struct hcl_io io = {.opcode = HCL_WRITE, .tx = cat->in};
-    struct hcl_result result;
+    struct hcl_result result = {0};
     int status;
 
     for (;;) {
@@ -399,7 +399,7 @@ static int write_device(struct cat *cat)
 static int exchange_device(struct cat *cat)
 {
     struct hcl_io io = {.opcode = HCL_EXCHANGE, .tx = cat->in, .rx = cat->out};
-    struct hcl_result result;
+    struct hcl_result result = {0};
     int status;
 
     for (;;) {

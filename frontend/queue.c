@@ -10,7 +10,7 @@ int hcl_queue_init(struct hcl_queue *queue, uint32_t max_slots)
 {
     memset(queue, 0, sizeof(*queue));
     queue->max_slots = max_slots;
-    queue->by_tag = calloc(max_slots, sizeof(*queue->by_tag));
+    queue->by_tag = calloc(max_slots, sizeof(struct hcl_request *));
     queue->free_tags = calloc(max_slots, sizeof(*queue->free_tags));
     if (!queue->by_tag || !queue->free_tags) {
         hcl_queue_clear(queue);

@@ -21,7 +21,7 @@ static int attach(struct hcl_store *store, const char *domain,
                   const struct hcl_item *item,
                   const struct hcl_options *options, struct hcl_err *err)
 {
-    struct hcl_attachment at;
+    struct hcl_attachment at = {0};
     struct hcl_guest guest;
     int ret = hcl_guest_find(store, domain, &guest, err);
 

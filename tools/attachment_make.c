@@ -26,7 +26,8 @@ static int check_other(struct hcl_store *store, struct make *make,
 
     hcl_attachment_backend_dir(other, dir);
     hcl_attachment_text(store, dir, HCLIF_NODE_UUID, uuid, sizeof(uuid));
-    if (uuid[0] && make->guest->uuid[0] && strcmp(uuid, make->guest->uuid)) {
+    if (uuid[0] && make->guest->uuid[0] &&
+        strcmp(uuid, make->guest->uuid) != 0) {
         /* Left behind by a guest that had this domid before. */
         return hcl_store_remove(store, dir, "", err);
     }
@@ -153,12 +154,32 @@ static int write_nodes(struct hcl_store *store, const char *dir,
     return ret;
 }
 
-static int make_both(struct hcl_store *store, void *arg, struct hcl_err *err)
+/* Makes the guest's directory @front. */
+static int make_frontend(struct hcl_store *store, const struct make *make,
+                         const char *front, const char *back,
+                         struct hcl_err *err)
 {
-    struct make *make = arg;
-    char back[HCL_STORE_PATH], front[HCL_STORE_PATH];
-    char backend_id[12], frontend_id[12];
-    const struct node backend_nodes[] = {
+    char backend_id[12];
+    const struct node nodes[] = {
+        {HCLIF_NODE_BACKEND, back},
+        {HCLIF_NODE_BACKEND_ID, backend_id},
+        {HCLIF_NODE_DEVICE, make->item->device},
+        {HCLIF_NODE_STATE, "1"},
+        {NULL, NULL},
+    };
+    int ret = make_dir(store, front, make->at.frontend, make->at.backend, err);
+
+    snprintf(backend_id, sizeof(backend_id), "%u", make->at.backend);
+    return ret < 0 ? ret : write_nodes(store, front, nodes, err);
+}
+
+/* Makes the backend's directory @back. */
+static int make_backend(struct hcl_store *store, const struct make *make,
+                        const char *front, const char *back,
+                        struct hcl_err *err)
+{
+    char frontend_id[12];
+    const struct node nodes[] = {
         {HCLIF_NODE_FRONTEND, front},
         {HCLIF_NODE_FRONTEND_ID, frontend_id},
         {HCLIF_NODE_DEVICE, make->item->device},
@@ -169,14 +190,16 @@ static int make_both(struct hcl_store *store, void *arg, struct hcl_err *err)
         {HCLIF_NODE_STATE, "1"},
         {NULL, NULL},
     };
-    const struct node frontend_nodes[] = {
-        {HCLIF_NODE_BACKEND, back},
-        {HCLIF_NODE_BACKEND_ID, backend_id},
-        {HCLIF_NODE_DEVICE, make->item->device},
-        {HCLIF_NODE_STATE, "1"},
-        {NULL, NULL},
-    };
-    uint32_t backend = make->at.backend, frontend = make->at.frontend;
+    int ret = make_dir(store, back, make->at.backend, make->at.frontend, err);
+
+    snprintf(frontend_id, sizeof(frontend_id), "%u", make->at.frontend);
+    return ret < 0 ? ret : write_nodes(store, back, nodes, err);
+}
+
+static int make_both(struct hcl_store *store, void *arg, struct hcl_err *err)
+{
+    char back[HCL_STORE_PATH], front[HCL_STORE_PATH];
+    struct make *make = arg;
     int ret = check_domains(store, make, err);
 
     if (ret == 0) {
@@ -187,17 +210,9 @@ static int make_both(struct hcl_store *store, void *arg, struct hcl_err *err)
     }
     hcl_attachment_backend_dir(&make->at, back);
     hcl_attachment_frontend_dir(&make->at, front);
-    snprintf(backend_id, sizeof(backend_id), "%u", backend);
-    snprintf(frontend_id, sizeof(frontend_id), "%u", frontend);
-    ret = make_dir(store, front, frontend, backend, err);
+    ret = make_frontend(store, make, front, back, err);
     if (ret == 0) {
-        ret = write_nodes(store, front, frontend_nodes, err);
-    }
-    if (ret == 0) {
-        ret = make_dir(store, back, backend, frontend, err);
-    }
-    if (ret == 0) {
-        ret = write_nodes(store, back, backend_nodes, err);
+        ret = make_backend(store, make, front, back, err);
     }
     return ret;
 }

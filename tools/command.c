@@ -109,6 +109,21 @@ static bool take_option(int letter, struct hcl_options *options)
     }
 }
 
+/* What is left after the options are the arguments. */
+static int check_count(const struct hcl_command *command, int given,
+                       int *ret_first)
+{
+    if (given < command->min_arguments ||
+        (command->max_arguments >= 0 && given > command->max_arguments)) {
+        return hcl_command_usage(command, "expected %s, got %d argument%s",
+                                 *command->arguments ? command->arguments
+                                                     : "no arguments",
+                                 given, given == 1 ? "" : "s");
+    }
+    *ret_first = optind;
+    return -1;
+}
+
 int hcl_command_options(const struct hcl_command *command, int argc,
                         char **argv, struct hcl_options *options,
                         int *ret_first)
@@ -122,7 +137,7 @@ int hcl_command_options(const struct hcl_command *command, int argc,
         {"debug", no_argument, NULL, 'd'},
         {NULL, 0, NULL, 0},
     };
-    int letter, given;
+    int letter;
 
     optind = 0;
     opterr = 0;
@@ -144,16 +159,7 @@ int hcl_command_options(const struct hcl_command *command, int argc,
                 letter == 't' ? "seconds, 0 to 86400" : "a folder");
         }
     }
-    given = argc - optind;
-    if (given < command->min_arguments ||
-        (command->max_arguments >= 0 && given > command->max_arguments)) {
-        return hcl_command_usage(command, "expected %s, got %d argument%s",
-                                 *command->arguments ? command->arguments
-                                                     : "no arguments",
-                                 given, given == 1 ? "" : "s");
-    }
-    *ret_first = optind;
-    return -1;
+    return check_count(command, argc - optind, ret_first);
 }
 
 /* ---- Steps ------------------------------------------------------------- */

@@ -184,9 +184,8 @@ static int create_guest(struct hcl_store *store, struct create *create,
         ret = xl_with_domid("unpause", guest.domid, err);
     }
     if (ret < 0) {
-        if (xl_with_domid("destroy", guest.domid, &destroy_err) < 0) {
-            hcl_command_warn("%s", destroy_err.text);
-        } else if (hcl_attachment_reap(store, guest.domid, &destroy_err) < 0) {
+        if (xl_with_domid("destroy", guest.domid, &destroy_err) < 0 ||
+            hcl_attachment_reap(store, guest.domid, &destroy_err) < 0) {
             hcl_command_warn("%s", destroy_err.text);
         }
         hcl_record_remove(options->state_dir, guest.uuid);

@@ -22,7 +22,7 @@ bool hcl_guest_uuid_ok(const char *uuid)
             return false;
         }
     }
-    return uuid[i] == '\0';
+    return uuid[i] == '\0' && uuid[strspn(uuid, "0-")];
 }
 
 bool hcl_guest_number(const char *text, uint32_t max, uint32_t *ret_number)

@@ -21,7 +21,10 @@ struct hcl_guest {
     char uuid[HCL_GUEST_UUID]; /* lower case, or "" */
 };
 
-/* 36 characters, hex digits and dashes in their places, lower case. */
+/*
+ * 36 characters, hex digits and dashes in their places, lower case.  Not all
+ * zero: that is what domains without a uuid have.
+ */
 bool hcl_guest_uuid_ok(const char *uuid);
 
 /* Reads all of @text as a number up to @max. */

@@ -16,20 +16,13 @@ static bool backend_ok(const char *name)
     return *name && strlen(name) < HCL_ITEM_BACKEND;
 }
 
-int hcl_item_parse(struct hcl_item *ret_item, const char *text,
-                   struct hcl_err *err)
+/* Takes over the two names of a spec. */
+static int take_names(struct hcl_item *item, const struct hcl_spec *spec,
+                      const char *text, struct hcl_err *err)
 {
-    struct hcl_item item;
-    struct hcl_spec spec;
-    char options[HCL_SPEC_BYTES];
-    const char *device, *backend;
-    int ret = hcl_spec_parse(&spec, text, err);
+    const char *device = hcl_spec_get(spec, "device");
+    const char *backend = hcl_spec_get(spec, "backend");
 
-    if (ret < 0) {
-        return ret;
-    }
-    device = hcl_spec_get(&spec, "device");
-    backend = hcl_spec_get(&spec, "backend");
     if (!device) {
         return hcl_err_set(err, -EINVAL,
                            "'%s': expected device=NAME[,backend=DOMAIN]"
@@ -47,8 +40,27 @@ int hcl_item_parse(struct hcl_item *ret_item, const char *text,
                            "backend='%s': expected the name or id of a domain",
                            backend);
     }
-    ret = hcl_spec_get_u32(&spec, "devid", 0, HCL_ITEM_MAX_DEVID,
-                           HCL_ITEM_ANY_DEVID, &item.devid, err);
+    snprintf(item->device, sizeof(item->device), "%s", device);
+    snprintf(item->backend, sizeof(item->backend), "%s",
+             backend ? backend : "0");
+    return 0;
+}
+
+int hcl_item_parse(struct hcl_item *ret_item, const char *text,
+                   struct hcl_err *err)
+{
+    char options[HCL_SPEC_BYTES];
+    struct hcl_item item;
+    struct hcl_spec spec;
+    int ret = hcl_spec_parse(&spec, text, err);
+
+    if (ret == 0) {
+        ret = take_names(&item, &spec, text, err);
+    }
+    if (ret == 0) {
+        ret = hcl_spec_get_u32(&spec, "devid", 0, HCL_ITEM_MAX_DEVID,
+                               HCL_ITEM_ANY_DEVID, &item.devid, err);
+    }
     if (ret < 0) {
         return ret;
     }
@@ -57,10 +69,8 @@ int hcl_item_parse(struct hcl_item *ret_item, const char *text,
         return hcl_err_set(err, -EINVAL,
                            "device='%s': expected at most %zu characters of "
                            "options",
-                           device, sizeof(item.options) - 1);
+                           item.device, sizeof(item.options) - 1);
     }
-    snprintf(item.device, sizeof(item.device), "%s", device);
-    snprintf(item.backend, sizeof(item.backend), "%s", backend ? backend : "0");
     memcpy(item.options, options, strlen(options) + 1);
     *ret_item = item;
     return 0;

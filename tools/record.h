@@ -93,6 +93,9 @@ hcl_record_set_saved(const char *dir, const struct hcl_guest *guest, bool saved,
 void hcl_record_each(const char *dir, void (*fn)(void *arg, const char *uuid),
                      void *arg);
 
+/* Milliseconds since boot, the clock of processes' start times. */
+uint64_t hcl_record_now_ms(void);
+
 /* True if @record was written before this boot, or earlier than @ms in it. */
 bool hcl_record_older(const struct hcl_record *record, uint64_t ms);
 

@@ -311,11 +311,12 @@ static int give_back(struct hcl_store *store, const char *uuid,
     }
     /* Whatever became of its devices: it is not saved any more. */
     snprintf(text, sizeof(text), "%u", guest.domid);
-    if (!options->paused && hcl_xl_run(unpause, &err) < 0) {
-        status = hcl_command_failed(&err);
-    } else if (count && options->timeout_us &&
-               hcl_command_wait_served(store, list, count, options->timeout_us,
-                                       &err) < 0) {
+    ret = options->paused ? 0 : hcl_xl_run(unpause, &err);
+    if (ret == 0 && count && options->timeout_us) {
+        ret = hcl_command_wait_served(store, list, count, options->timeout_us,
+                                      &err);
+    }
+    if (ret < 0) {
         status = hcl_command_failed(&err);
     }
     free(list);

@@ -50,6 +50,7 @@ static struct hcl_watch_guest *add_guest(struct hcl_watch *watch,
     }
     guest->guest.domid = domain->domid;
     guest->shutdown = domain->shutdown;
+    guest->older = !watch->started;
     guest->found_us = hcl_now_us();
     guest->phase = domain->dying ? HCL_WATCH_SETTLED : HCL_WATCH_LOOKING;
     guest->next = watch->guests;
@@ -284,7 +285,7 @@ static void check_record(void *arg, const char *uuid)
 
 static int open_watch(struct hcl_watch *watch, struct hcl_err *err)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
+    static const int signals[] = {SIGTERM, SIGINT, 0};
     static const char *const paths[] = {
         "@introduceDomain",
         "@releaseDomain",
@@ -349,6 +350,7 @@ static int serve(struct hcl_watch *watch, struct hcl_err *err)
     if (ret < 0) {
         return ret;
     }
+    watch->started = true;
     hcl_record_each(watch->state_dir, check_record, watch);
     look(watch);
     puts("ready");

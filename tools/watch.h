@@ -34,6 +34,7 @@ struct hcl_watch_guest {
     enum hcl_watch_phase phase;
     struct hcl_items items; /* while it is waiting */
     bool replace;           /* items are all that it is to have */
+    bool older;             /* than this program's start */
     bool listed;            /* in this round's list */
     bool dying;
     bool reaped;  /* while it was dying */
@@ -62,6 +63,7 @@ struct hcl_watch {
     const char *config_dir;              /* or NULL */
     struct hcl_watch_guest *guests;      /* owned */
     struct hcl_watch_departed *departed; /* owned */
+    bool started;                        /* the first look is over */
     bool recheck; /* a domain got its name: it may be a missing backend */
     int failed;   /* what ended the loop, or 0 */
 };

@@ -217,13 +217,14 @@ static void take_record(struct hcl_watch_guest *guest,
     }
 }
 
-/* Step 1; true if it was the answer. */
-static bool try_process(struct hcl_watch_guest *guest, int restore,
+/* Steps 1 and 3; true if it was the answer. */
+static bool try_process(struct hcl_watch_guest *guest,
+                        enum hcl_xl_search search,
                         const struct hcl_record *record, struct hcl_err *unread)
 {
     struct hcl_xl_process process;
     struct hcl_err err;
-    int found = hcl_xl_process_find(guest->guest.name, restore, &process, &err);
+    int found = hcl_xl_process_find(guest->guest.name, search, &process, &err);
 
     if (found < 0) {
         hcl_log(HCL_LOG_ERROR, "%s", err.text);
@@ -248,14 +249,16 @@ void hcl_watch_source_find(struct hcl_watch *watch,
     struct hcl_err unread = {0};
     bool recorded = find_record(watch, guest, &record);
 
-    if (try_process(guest, 0, recorded ? &record : NULL, &unread)) {
+    if (try_process(guest, guest->older ? HCL_XL_CREATED : HCL_XL_CREATES,
+                    recorded ? &record : NULL, &unread)) {
         goto out;
     }
     if (recorded) {
         take_record(guest, &record);
         goto out;
     }
-    if (try_process(guest, 1, NULL, &unread) || try_config_dir(watch, guest)) {
+    if (try_process(guest, HCL_XL_RESTORES, NULL, &unread) ||
+        try_config_dir(watch, guest)) {
         goto out;
     }
     if (unread.code) {

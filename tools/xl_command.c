@@ -33,8 +33,7 @@ static bool append_line(char **text, const char *line)
     if (!grown) {
         return false;
     }
-    memcpy(grown + used, line, len);
-    memcpy(grown + used + len, "\n", 2);
+    snprintf(grown + used, len + 2, "%s\n", line);
     *text = grown;
     return true;
 }

@@ -13,22 +13,29 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "record.h"
 #include "xl_command.h"
 
 #define CONFIG_MAX_BYTES (1u << 20)
 #define CMDLINE_MAX_BYTES (128u << 10)
+/* How long ago a guest was made whose xl may still be needed. */
+#define FRESH_MS 60000
 
 /* ---- Files ------------------------------------------------------------- */
 
-/* Reads all of @fd, at most @max bytes, with a NUL after it. */
-static int read_all(int fd, size_t max, char **ret_data, size_t *ret_bytes)
+/*
+ * All of @fd, at most @max bytes, to be freed by the caller.  NULL if it
+ * fails, with the reason, a negative errno, in *@ret_error.
+ */
+static char *read_all(int fd, size_t max, size_t *ret_bytes, int *ret_error)
 {
     char *data = malloc(max + 2);
     size_t used = 0;
     ssize_t got;
 
     if (!data) {
-        return -ENOMEM;
+        *ret_error = -ENOMEM;
+        return NULL;
     }
     do {
         got = read(fd, data + used, max + 1 - used);
@@ -37,27 +44,27 @@ static int read_all(int fd, size_t max, char **ret_data, size_t *ret_bytes)
         }
     } while (got > 0 || (got < 0 && errno == EINTR));
     if (got < 0 || used > max) {
+        *ret_error = got < 0 ? -errno : -EFBIG;
         free(data);
-        return got < 0 ? -errno : -EFBIG;
+        return NULL;
     }
     data[used] = '\0';
-    *ret_data = data;
     *ret_bytes = used;
-    return 0;
+    return data;
 }
 
-static int read_at(int dir, const char *name, size_t max, char **ret_data,
-                   size_t *ret_bytes)
+/* All of the file @name in @dir; NULL if it fails. */
+static char *read_at(int dir, const char *name, size_t max, size_t *ret_bytes)
 {
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-    int ret;
+    int error, fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+    char *data;
 
     if (fd < 0) {
-        return -errno;
+        return NULL;
     }
-    ret = read_all(fd, max, ret_data, ret_bytes);
+    data = read_all(fd, max, ret_bytes, &error);
     close(fd);
-    return ret;
+    return data;
 }
 
 /*
@@ -107,8 +114,8 @@ static int load_fd(int fd, const char *path, const char *extra,
         ret = stream_error(path, err);
         goto out;
     }
-    ret = read_all(fd, CONFIG_MAX_BYTES, &data, &bytes);
-    if (ret < 0) {
+    data = read_all(fd, CONFIG_MAX_BYTES, &bytes, &ret);
+    if (!data) {
         hcl_err_sys(err, ret, "cannot read %s", path);
         goto out;
     }
@@ -156,11 +163,11 @@ int hcl_xl_config_load(struct hcl_config **ret_config, const char *path,
 /* All four user ids are root's.  The owner of /proc/PID would not tell. */
 static bool is_root(int proc)
 {
-    char *status, *line;
     unsigned int ids[4] = {1, 1, 1, 1};
     size_t bytes;
+    char *status = read_at(proc, "status", 16384, &bytes), *line;
 
-    if (read_at(proc, "status", 16384, &status, &bytes) < 0) {
+    if (!status) {
         return false;
     }
     line = strstr(status, "\nUid:");
@@ -201,11 +208,11 @@ static uint64_t start_ms(int proc)
 {
     unsigned long long ticks = 0;
     const char *at;
-    char *stat;
     size_t bytes;
+    char *stat = read_at(proc, "stat", 4096, &bytes);
     int field;
 
-    if (read_at(proc, "stat", 4096, &stat, &bytes) < 0) {
+    if (!stat) {
         return 0;
     }
     /* Its name, field 2, can have anything in it but ends at the last ')'. */
@@ -218,6 +225,24 @@ static uint64_t start_ms(int proc)
     }
     free(stat);
     return ticks * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK);
+}
+
+/*
+ * It has made its guest and only watches over it: then it is in the background
+ * and writes to /var/log/xen/xl-NAME.log.
+ */
+static bool is_monitor(int proc)
+{
+    char path[HCL_XL_PATH];
+    const char *name;
+    ssize_t len = readlinkat(proc, "fd/1", path, sizeof(path) - 1);
+
+    if (len <= 0) {
+        return false;
+    }
+    path[len] = '\0';
+    name = strrchr(path, '/');
+    return name && !strncmp(name, "/xl-", 4) && strstr(name, ".log");
 }
 
 /* ---- Its configuration ------------------------------------------------- */
@@ -238,7 +263,10 @@ static int open_descriptor(int proc, int number)
         return -ESPIPE;
     }
     fd = openat(proc, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0) {
+        return -errno;
+    }
+    return fd;
 }
 
 /* Opens @path as the process sees it: in its root, from its folder. */
@@ -312,7 +340,7 @@ static void consider(int proc, pid_t pid, const struct hcl_xl_command *command,
                      const char *name, struct hcl_xl_process *found)
 {
     uint64_t started = start_ms(proc);
-    struct hcl_config *config;
+    struct hcl_config *config = NULL;
     struct hcl_err why;
 
     if (load_as(proc, command, &config, &why) < 0) {
@@ -333,23 +361,37 @@ static void consider(int proc, pid_t pid, const struct hcl_xl_command *command,
     snprintf(found->path, sizeof(found->path), "%s", command->config);
 }
 
+/* True if the process can be the one that is looked for. */
+static bool may_be(int proc, const struct hcl_xl_command *command,
+                   enum hcl_xl_search search)
+{
+    enum hcl_xl_verb verb =
+        search == HCL_XL_RESTORES ? HCL_XL_RESTORE : HCL_XL_CREATE;
+
+    return command->verb == verb && command->config &&
+           (search == HCL_XL_CREATED || !is_monitor(proc) ||
+            hcl_record_now_ms() - start_ms(proc) < FRESH_MS);
+}
+
 /* Looks at one process, whatever it is. */
 static void look_at(int procs, const char *entry, const char *name,
-                    enum hcl_xl_verb verb, struct hcl_xl_process *found)
+                    enum hcl_xl_search search, struct hcl_xl_process *found)
 {
     struct hcl_xl_command command = {HCL_XL_OTHER, NULL, NULL};
+    char *line = NULL;
     size_t bytes;
-    char *line;
     /* Held open, it is this process and no later one of the same number. */
     int proc = openat(procs, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (proc < 0) {
         return;
     }
-    if (is_xl(proc) && is_root(proc) &&
-        read_at(proc, "cmdline", CMDLINE_MAX_BYTES, &line, &bytes) == 0) {
+    if (is_xl(proc) && is_root(proc)) {
+        line = read_at(proc, "cmdline", CMDLINE_MAX_BYTES, &bytes);
+    }
+    if (line) {
         hcl_xl_command_parse(line, bytes, &command);
-        if (command.verb == verb && command.config) {
+        if (may_be(proc, &command, search)) {
             consider(proc, (pid_t)strtol(entry, NULL, 10), &command, name,
                      found);
         }
@@ -359,10 +401,9 @@ static void look_at(int procs, const char *entry, const char *name,
     close(proc);
 }
 
-int hcl_xl_process_find(const char *name, int restore,
+int hcl_xl_process_find(const char *name, enum hcl_xl_search search,
                         struct hcl_xl_process *ret_found, struct hcl_err *err)
 {
-    enum hcl_xl_verb verb = restore ? HCL_XL_RESTORE : HCL_XL_CREATE;
     struct dirent *entry;
     DIR *procs = opendir("/proc");
 
@@ -370,9 +411,10 @@ int hcl_xl_process_find(const char *name, int restore,
     if (!procs) {
         return hcl_err_sys(err, -errno, "cannot read /proc");
     }
+    /* cppcheck-suppress readdirCalled ; a stream of one thread */
     while ((entry = readdir(procs)) != NULL) {
         if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {
-            look_at(dirfd(procs), entry->d_name, name, verb, ret_found);
+            look_at(dirfd(procs), entry->d_name, name, search, ret_found);
         }
     }
     closedir(procs);

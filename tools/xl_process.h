@@ -18,6 +18,15 @@
 
 #define HCL_XL_PATH 512
 
+enum hcl_xl_search {
+    /* xl create, which makes its guest now or did within the last minute */
+    HCL_XL_CREATES,
+    /* also those that only stay to watch over a guest they made long ago */
+    HCL_XL_CREATED,
+    /* xl restore with a configuration of its own, as the first */
+    HCL_XL_RESTORES,
+};
+
 struct hcl_xl_process {
     pid_t pid;
     uint64_t started_ms;       /* since boot */
@@ -28,12 +37,13 @@ struct hcl_xl_process {
 };
 
 /*
- * Looks for the xl process, "create" or, if @restore, "restore CONFIG FILE",
- * whose configuration has this @name; of several the one that started last.
+ * Looks for the xl process whose configuration has this @name; of several the
+ * one that started last.  Those that watch over a guest are another matter than
+ * those that make one: their guest may have another name by now.
  * 1: found, 0: not found (unread is filled in any case), or a negative errno.
  */
 __attribute__((warn_unused_result)) int
-hcl_xl_process_find(const char *name, int restore,
+hcl_xl_process_find(const char *name, enum hcl_xl_search search,
                     struct hcl_xl_process *ret_found, struct hcl_err *err);
 
 void hcl_xl_process_clear(struct hcl_xl_process *process);

@@ -128,13 +128,14 @@ static void test_what_others_wrote_in_the_file_is_not_repeated(void **state)
 static void test_a_forked_child_does_not_keep_it(void **state)
 {
     struct hcl_fork_guard guard;
-    int pipes[2], fd, status;
+    int pipes[2], running[2], fd, status;
     struct hcl_err err;
     char byte;
     pid_t holder, child;
 
     (void)state;
     assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(pipe(running), 0);
     holder = fork();
     if (holder == 0) {
         close(pipes[1]);
@@ -145,9 +146,10 @@ static void test_a_forked_child_does_not_keep_it(void **state)
         child = fork();
         if (child == 0) {
             /* Until the test is over. */
-            _exit(read(pipes[0], &byte, 1) != 0);
+            _exit(write(running[1], "", 1) != 1 ||
+                  read(pipes[0], &byte, 1) != 0);
         }
-        _exit(child < 0);
+        _exit(child < 0 || read(running[0], &byte, 1) != 1);
     }
     assert_int_equal(waitpid(holder, &status, 0), holder);
     assert_int_equal(status, 0);
@@ -155,6 +157,8 @@ static void test_a_forked_child_does_not_keep_it(void **state)
     hcl_lock_release(fd);
     close(pipes[0]);
     close(pipes[1]);
+    close(running[0]);
+    close(running[1]);
 }
 
 static void test_the_guard_closes_in_the_child_only(void **state)

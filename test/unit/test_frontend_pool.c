@@ -11,7 +11,9 @@
 
 #define BYTES 1024
 
-static uint8_t memory[BYTES];
+/* With some bytes before it. */
+static uint8_t block[64 + BYTES];
+static uint8_t *const memory = block + 64;
 
 static void pool_make(struct hcl_pool *pool)
 {
@@ -131,10 +133,10 @@ static void test_what_the_peer_writes_changes_no_piece(void **state)
     (void)state;
     pool_make(&pool);
     a = hcl_pool_alloc(&pool, 512);
-    memset(memory, 0xff, sizeof(memory));
+    memset(memory, 0xff, BYTES);
     b = hcl_pool_alloc(&pool, 512);
     assert_ptr_equal(b, memory + 512);
-    memset(memory, 0, sizeof(memory));
+    memset(memory, 0, BYTES);
     assert_true(hcl_pool_free(&pool, a));
     assert_int_equal(hcl_pool_largest(&pool), 512);
     hcl_pool_clear(&pool);

@@ -36,7 +36,11 @@ static int remove_dir(void **state)
     DIR *files = opendir(dir);
 
     (void)state;
-    while (files && (entry = readdir(files)) != NULL) {
+    if (!files) {
+        return -1;
+    }
+    /* cppcheck-suppress readdirCalled ; a stream of one thread */
+    while ((entry = readdir(files)) != NULL) {
         snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
         unlink(path);
     }
@@ -326,6 +330,7 @@ static void uuids_are_lower_case_hex_in_groups(void **state)
     assert_false(hcl_guest_uuid_ok("5AC1cd9e-3e5b-4f2c-a2a4-0d4b1a39f4b7"));
     assert_false(hcl_guest_uuid_ok("5ac1cd9e-3e5b-4f2c-a2a4-0d4b1a39f4b"));
     assert_false(hcl_guest_uuid_ok(UUID "7"));
+    assert_false(hcl_guest_uuid_ok("00000000-0000-0000-0000-000000000000"));
     assert_false(hcl_guest_uuid_ok("5ac1cd9e/3e5b-4f2c-a2a4-0d4b1a39f4b7"));
 }
 

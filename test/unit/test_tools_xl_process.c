@@ -29,6 +29,7 @@ static pid_t players[MAX_PLAYERS];
 static unsigned int num_players;
 static int stdin_fd = -1; /* the players' standard input, or ours */
 static int stdin_pipe[2];
+static int stdout_fd = -1;
 
 /* ---- The stage --------------------------------------------------------- */
 
@@ -78,6 +79,9 @@ static void play(const char *name, const char *verb, const char *config,
         if (stdin_fd >= 0) {
             dup2(stdin_fd, 0);
         }
+        if (stdout_fd >= 0) {
+            dup2(stdout_fd, 1);
+        }
         if (chdir(dir) == 0 && (uid == 0 || setresuid(uid, uid, uid) == 0)) {
             execl(path, "xl", verb, config, extra, NULL);
         }
@@ -113,7 +117,11 @@ static int tear_down(void **state)
         kill(players[--num_players], SIGKILL);
         waitpid(players[num_players], NULL, 0);
     }
-    while (files && (entry = readdir(files)) != NULL) {
+    if (!files) {
+        return -1;
+    }
+    /* cppcheck-suppress readdirCalled ; a stream of one thread */
+    while ((entry = readdir(files)) != NULL) {
         snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
         unlink(path);
     }
@@ -121,10 +129,11 @@ static int tear_down(void **state)
     return rmdir(dir);
 }
 
-static int find(const char *name, int restore, struct hcl_xl_process *found)
+static int find(const char *name, enum hcl_xl_search search,
+                struct hcl_xl_process *found)
 {
     struct hcl_err err = {0};
-    int ret = hcl_xl_process_find(name, restore, found, &err);
+    int ret = hcl_xl_process_find(name, search, found, &err);
 
     if (ret < 0) {
         fail_msg("%s", err.text);
@@ -136,7 +145,7 @@ static void expect_none(const char *name)
 {
     struct hcl_xl_process found;
 
-    assert_int_equal(find(name, 0, &found), 0);
+    assert_int_equal(find(name, HCL_XL_CREATES, &found), 0);
     assert_null(found.config);
 }
 
@@ -163,13 +172,13 @@ static void the_process_with_the_guests_name_is_found(void **state)
     write_config("v.cfg", "name = 'hcl-test-v'\nwhich = 'v'\n");
     play("xl", "create", path, NULL, 0);
     play("xl", "create", "v.cfg", NULL, 0);
-    assert_int_equal(find("hcl-test-u", 0, &found), 1);
+    assert_int_equal(find("hcl-test-u", HCL_XL_CREATES, &found), 1);
     assert_int_equal(found.pid, players[0]);
     assert_string_equal(found.path, path);
     assert_true(found.started_ms > 0);
     expect_setting(&found, "which", "u");
     hcl_xl_process_clear(&found);
-    assert_int_equal(find("hcl-test-v", 0, &found), 1);
+    assert_int_equal(find("hcl-test-v", HCL_XL_CREATES, &found), 1);
     assert_string_equal(found.path, "v.cfg");
     hcl_xl_process_clear(&found);
     expect_none("hcl-test-w");
@@ -183,7 +192,7 @@ static void trailing_assignments_count(void **state)
     write_config("u.cfg", "name = 'hcl-test-u'\nwhich = 'u'");
     play("xl", "create", "u.cfg", "name='hcl-test-x'", 0);
     expect_none("hcl-test-u");
-    assert_int_equal(find("hcl-test-x", 0, &found), 1);
+    assert_int_equal(find("hcl-test-x", HCL_XL_CREATES, &found), 1);
     expect_setting(&found, "which", "u");
     hcl_xl_process_clear(&found);
 }
@@ -194,7 +203,7 @@ static void all_can_stand_on_the_command_line(void **state)
 
     (void)state;
     play("xl", "create", "/dev/null", "name='hcl-test-u'", 0);
-    assert_int_equal(find("hcl-test-u", 0, &found), 1);
+    assert_int_equal(find("hcl-test-u", HCL_XL_CREATES, &found), 1);
     hcl_xl_process_clear(&found);
 }
 
@@ -208,7 +217,7 @@ static void the_newest_of_several_is_taken(void **state)
     play("xl", "create", "u.cfg", NULL, 0);
     usleep(50000);
     play("xl", "create", "v.cfg", NULL, 0);
-    assert_int_equal(find("hcl-test-u", 0, &found), 1);
+    assert_int_equal(find("hcl-test-u", HCL_XL_CREATES, &found), 1);
     expect_setting(&found, "which", "new");
     hcl_xl_process_clear(&found);
 }
@@ -221,7 +230,26 @@ static void restore_with_a_configuration_is_another_question(void **state)
     write_config("u.cfg", "name = 'hcl-test-u'\n");
     play("xl", "restore", "u.cfg", "u.save", 0);
     expect_none("hcl-test-u");
-    assert_int_equal(find("hcl-test-u", 1, &found), 1);
+    assert_int_equal(find("hcl-test-u", HCL_XL_RESTORES, &found), 1);
+    hcl_xl_process_clear(&found);
+}
+
+/* One that has been in the background for less than a minute counts as well. */
+static void a_monitor_of_now_is_found(void **state)
+{
+    struct hcl_xl_process found;
+    char path[128];
+
+    (void)state;
+    write_config("u.cfg", "name = 'hcl-test-u'\n");
+    snprintf(path, sizeof(path), "%s/xl-hcl-test-u.log", dir);
+    stdout_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    play("xl", "create", "u.cfg", NULL, 0);
+    close(stdout_fd);
+    stdout_fd = -1;
+    assert_int_equal(find("hcl-test-u", HCL_XL_CREATES, &found), 1);
+    hcl_xl_process_clear(&found);
+    assert_int_equal(find("hcl-test-u", HCL_XL_CREATED, &found), 1);
     hcl_xl_process_clear(&found);
 }
 
@@ -275,7 +303,7 @@ static void an_upgraded_xl_is_still_xl(void **state)
     play("xl", "create", "u.cfg", NULL, 0);
     snprintf(path, sizeof(path), "%s/xl", dir);
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(find("hcl-test-u", 0, &found), 1);
+    assert_int_equal(find("hcl-test-u", HCL_XL_CREATES, &found), 1);
     hcl_xl_process_clear(&found);
 }
 
@@ -286,7 +314,7 @@ static void expect_unread(const char *config, const char *expected)
     struct hcl_xl_process found;
 
     play("xl", "create", config, NULL, 0);
-    assert_int_equal(find("hcl-test-u", 0, &found), 0);
+    assert_int_equal(find("hcl-test-u", HCL_XL_CREATES, &found), 0);
     assert_int_equal(found.unread, num_players);
     if (!strstr(found.unread_why.text, expected)) {
         fail_msg("'%s' lacks '%s'", found.unread_why.text, expected);
@@ -326,7 +354,7 @@ static void a_file_that_is_its_standard_input_is_read(void **state)
     stdin_fd = -1;
     /* As with a here document, whose file has no name any more. */
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(find("hcl-test-u", 0, &found), 1);
+    assert_int_equal(find("hcl-test-u", HCL_XL_CREATES, &found), 1);
     expect_setting(&found, "which", "u");
     hcl_xl_process_clear(&found);
 }
@@ -353,6 +381,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(
             restore_with_a_configuration_is_another_question, set_up,
             tear_down),
+        cmocka_unit_test_setup_teardown(a_monitor_of_now_is_found, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(another_users_process_is_not_believed,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
