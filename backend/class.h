@@ -121,6 +121,9 @@ struct hcl_loop *hcl_device_loop(struct hcl_device *device);
  * The hardware is gone or broken: says so to the supervisor, which closes the
  * device, refuses its guests with this text, and tries again later.  Returns
  * at once; the class goes on completing its jobs (HCLIF_STATUS_GONE or _IO).
+ * With -ECHILD it was not the hardware but a process of ours that was killed:
+ * the worker ends as if it had crashed itself, its guests connect to the next
+ * one and repeat their requests.  The class then leaves its jobs as they are.
  */
 void hcl_device_failed(struct hcl_device *device, const struct hcl_err *err);
 

@@ -120,7 +120,7 @@ int hcl_helper_end(struct hcl_helper *helper)
     } while (pid < 0 && errno == EINTR);
     helper->pid = 0;
     if (pid < 0 || !WIFEXITED(status)) {
-        return -EIO;
+        return -ECHILD;
     }
     return -WEXITSTATUS(status);
 }

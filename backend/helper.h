@@ -24,15 +24,16 @@ hcl_helper_start(struct hcl_helper *helper, int file, struct hcl_err *err);
 
 /*
  * Takes at most @bytes (> 0): their number, 0 when the file has ended, -EAGAIN
- * when there is none now, or the negative errno with which the device
- * failed.  Never blocks.
+ * when there is none now, -ECHILD when the helper was killed, or the negative
+ * errno with which the device failed.  Never blocks.
  */
 __attribute__((warn_unused_result)) ssize_t
 hcl_helper_read(struct hcl_helper *helper, void *buf, size_t bytes);
 
 /*
- * When the pipe has hung up: 0 if the file has ended, or the negative errno
- * with which the device failed.  Bytes may be left in the pipe.
+ * When the pipe has hung up: 0 if the file has ended, -ECHILD if the helper was
+ * killed, or the negative errno with which the device failed.  Bytes may be
+ * left in the pipe.
  */
 __attribute__((warn_unused_result)) int
 hcl_helper_end(struct hcl_helper *helper);

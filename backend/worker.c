@@ -47,6 +47,7 @@ struct hcl_worker {
     unsigned int num_runs;
     struct hcl_timer alive;
     bool stopping;
+    bool crashed; /* a process of ours was killed: end, and tell nobody */
 };
 
 /* ---- To the supervisor ------------------------------------------------- */
@@ -90,10 +91,17 @@ static void tell_failed(int fd, const struct hcl_err *failure)
 static void on_device_failed(void *arg, const struct hcl_err *failure)
 {
     struct hcl_message message = {.type = HCL_MESSAGE_DEVICE_FAILED};
+    struct hcl_worker *worker = arg;
 
+    if (failure->code == -ECHILD) {
+        hcl_log(HCL_LOG_ERROR, "%s", failure->text);
+        worker->crashed = true;
+        worker->stopping = true;
+        return;
+    }
     snprintf(message.device_failed.text, sizeof(message.device_failed.text),
              "%s", failure->text);
-    tell(arg, &message);
+    tell(worker, &message);
 }
 
 /* ---- The run list ------------------------------------------------------ */
@@ -156,6 +164,18 @@ static struct client *find_client(struct hcl_worker *worker, uint32_t id)
     return client;
 }
 
+/* Unmaps everything. */
+static void free_client(struct client *client)
+{
+    run_remove(client);
+    hcl_guest_free(client->guest);
+    *client->link = client->next;
+    if (client->next) {
+        client->next->link = client->link;
+    }
+    free(client);
+}
+
 /* Unmaps everything, then says so. */
 static void close_client(struct client *client, enum hcl_close_reason reason,
                          const char *text)
@@ -167,13 +187,7 @@ static void close_client(struct client *client, enum hcl_close_reason reason,
     message.closed.reason = reason;
     snprintf(message.closed.text, sizeof(message.closed.text), "%s", text);
     tell_stats(client);
-    run_remove(client);
-    hcl_guest_free(client->guest);
-    *client->link = client->next;
-    if (client->next) {
-        client->next->link = client->link;
-    }
-    free(client);
+    free_client(client);
     tell(worker, &message);
 }
 
@@ -451,6 +465,9 @@ int hcl_worker_run(struct hcl_worker *worker, struct hcl_err *err)
     while (!worker->stopping) {
         run_once(worker);
     }
+    if (worker->crashed) {
+        return hcl_err_set(err, -ECHILD, "cannot go on");
+    }
     for (struct client *client = worker->clients; client; client = next) {
         next = client->next;
         close_client(client, HCL_CLOSE_ASKED, "");
@@ -460,8 +477,14 @@ int hcl_worker_run(struct hcl_worker *worker, struct hcl_err *err)
 
 void hcl_worker_free(struct hcl_worker *worker)
 {
+    struct client *next;
+
     if (!worker) {
         return;
+    }
+    for (struct client *client = worker->clients; client; client = next) {
+        next = client->next;
+        free_client(client);
     }
     hcl_timer_stop(&worker->alive);
     hcl_source_free(worker->source);

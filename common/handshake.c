@@ -118,7 +118,14 @@ uint64_t hcl_new_id64(void)
     ssize_t got;
 
     while (id == 0) {
-        got = getrandom(&id, sizeof(id), 0);
+        /*
+         * Lives only have to differ: a guest that has just booted must not
+         * wait here until its kernel has gathered entropy.
+         */
+        got = getrandom(&id, sizeof(id), GRND_INSECURE);
+        if (got < 0 && errno == EINVAL) {
+            got = getrandom(&id, sizeof(id), 0); /* before Linux 5.6 */
+        }
         if (got != sizeof(id)) {
             /* Without Linux's random numbers no life can be told apart. */
             if (got < 0 && errno == EINTR) {

@@ -73,7 +73,9 @@ enum hcl_state hcl_handshake_frontend_state(const struct hcl_peer_view *view,
 /* "Initialising", ... ; for people.  Never NULL. */
 const char *hcl_state_name(enum hcl_state state);
 
-/* A random number that is not 0: generation, incarnation.  May block at boot.
+/*
+ * A random number that is not 0: generation, incarnation.  To tell lives apart,
+ * not a secret.  Never blocks (on Linux 5.6 and later).
  */
 uint64_t hcl_new_id64(void);
 

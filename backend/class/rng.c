@@ -49,9 +49,14 @@ static void rng_end(struct hcl_device *device, int reason)
     struct rng *rng = hcl_device_state(device);
     struct hcl_job *job;
 
-    rng->ended = true;
     hcl_source_free(rng->source);
     rng->source = NULL;
+    if (reason == -ECHILD) {
+        hcl_err_set(&rng->failure, reason, "its helper process was killed");
+        hcl_device_failed(device, &rng->failure);
+        return;
+    }
+    rng->ended = true;
     if (reason < 0) {
         hcl_err_sys(&rng->failure, reason, "cannot read random bytes");
     } else if (!rng->finite) {

@@ -36,12 +36,23 @@ kill_of() {
     done
 }
 
-# One worker killed: its guests reconnect, the daemon lives.
-guest guest1 'hclcat -n 300000 rng0 > /tmp/read; echo $? > /tmp/status' &
-reader=$!
-wait_for 20 backend_state guest1 0 4
-killed=$(kill_of rng0 "$(pidof hcl-backend)")
-[ -n "$killed" ] || fail "there is no worker of rng0"
-wait "$reader"
-expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
-300000"
+# survives PROCESS PARENT: the process of rng0 with that parent is killed while a
+# guest reads, and the guest's program does not notice.
+survives() {
+    guest guest1 'hclcat -n 200000 rng0 > /tmp/read; echo $? > /tmp/status' &
+    survives_reader=$!
+    wait_for 20 backend_state guest1 0 4
+    survives_killed=$(kill_of "$1" "$2")
+    [ -n "$survives_killed" ] || fail "there is no process $1 of rng0"
+    wait "$survives_reader"
+    expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
+200000" "a program whose $1 was killed"
+}
+
+# The worker; and the process that reads the device for it.
+survives rng0 "$(pidof hcl-backend)"
+for worker in $(pidof hcl-worker); do
+    if tr '\0' ' ' < "/proc/$worker/cmdline" | grep -q rng0; then
+        survives helper "$worker"
+    fi
+done
