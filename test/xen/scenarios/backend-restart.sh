@@ -25,34 +25,29 @@ wait "$reader"
 expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
 500000"
 
-# kill_of DEVICE PARENT: kills the process of the device with that parent.
-kill_of() {
-    for kill_of_pid in $(pidof hcl-worker); do
-        if tr '\0' ' ' < "/proc/$kill_of_pid/cmdline" | grep -q "$1" &&
-            grep -qx "PPid:	$2" "/proc/$kill_of_pid/status"; then
-            kill -9 "$kill_of_pid"
-            echo "$kill_of_pid"
+# child_of PARENT: the processes of rng0 with that parent.
+child_of() {
+    for child_of_pid in $(pidof hcl-worker); do
+        if tr '\0' ' ' < "/proc/$child_of_pid/cmdline" | grep -q rng0 &&
+            grep -qx "PPid:	$1" "/proc/$child_of_pid/status"; then
+            echo "$child_of_pid"
         fi
     done
 }
 
-# survives PROCESS PARENT: the process of rng0 with that parent is killed while a
-# guest reads, and the guest's program does not notice.
-survives() {
+# survives_end_of PID WHAT: the process is killed while a guest reads, and the
+# guest's program does not notice.
+survives_end_of() {
+    [ -n "$1" ] || fail "there is no $2"
     guest guest1 'hclcat -n 200000 rng0 > /tmp/read; echo $? > /tmp/status' &
     survives_reader=$!
     wait_for 20 backend_state guest1 0 4
-    survives_killed=$(kill_of "$1" "$2")
-    [ -n "$survives_killed" ] || fail "there is no process $1 of rng0"
+    kill -9 "$1"
     wait "$survives_reader"
     expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
-200000" "a program whose $1 was killed"
+200000" "a program, when the $2 was killed"
 }
 
-# The worker; and the process that reads the device for it.
-survives rng0 "$(pidof hcl-backend)"
-for worker in $(pidof hcl-worker); do
-    if tr '\0' ' ' < "/proc/$worker/cmdline" | grep -q rng0; then
-        survives helper "$worker"
-    fi
-done
+survives_end_of "$(child_of "$(pidof hcl-backend)")" "worker of rng0"
+worker=$(child_of "$(pidof hcl-backend)")
+survives_end_of "$(child_of "$worker")" "process that reads the RNG"
