@@ -15,12 +15,8 @@
 /* More hops than the tables have in a row. */
 #define MAX_HOPS 8
 
-/* Whether the guest may be served now. */
-enum admission {
-    ADMIT_SERVE,
-    ADMIT_WAIT,   /* state 1 */
-    ADMIT_REFUSE, /* state 6, for the attachment itself */
-};
+/* Before what failed on our side is tried again. */
+#define RETRY_US 1000000ull
 
 /* ---- Life -------------------------------------------------------------- */
 
@@ -73,8 +69,26 @@ void hcl_attachment_free(struct hcl_attachment *a)
     *link = a->next;
     unwatch_frontend(a);
     hcl_timer_stop(&a->deadline);
+    hcl_timer_stop(&a->retry);
     free(a->offer);
     free(a);
+}
+
+static void on_retry(void *arg)
+{
+    struct hcl_attachment *a = arg;
+
+    a->trouble[0] = '\0';
+    hcl_attachment_refresh(a);
+    hcl_attachment_step(a);
+}
+
+void hcl_attachment_retry(struct hcl_attachment *a)
+{
+    /* Armed already: events must not put it off for ever. */
+    if (!a->retry.loop) {
+        hcl_timer_start(&a->retry, a->supervisor->loop, RETRY_US, on_retry, a);
+    }
 }
 
 /* ---- For people -------------------------------------------------------- */
@@ -103,7 +117,7 @@ static void run_hotplug(struct hcl_attachment *a, bool connect)
 
 /* ---- Writing ----------------------------------------------------------- */
 
-/* False: the directory is gone, or nothing can be written. */
+/* False: the directory is gone, or nothing can be written until the retry. */
 static bool write_nodes(struct hcl_attachment *a,
                         const struct hcl_attachment_update *update)
 {
@@ -114,6 +128,7 @@ static bool write_nodes(struct hcl_attachment *a,
         a->complete = false;
     } else if (rc < 0) {
         log_about(a, HCL_LOG_ERROR, err.text);
+        hcl_attachment_retry(a);
     }
     return rc == 0;
 }
@@ -141,66 +156,12 @@ static void write_fault(struct hcl_attachment *a, uint64_t incarnation,
     write_nodes(a, &update);
 }
 
-/* ---- Who may be served ------------------------------------------------- */
-
-static enum admission admit_device(const struct hcl_attachment *a, char *text)
+/* What failed is ours, not the guest's: state 1 with @text, and once more. */
+static void postpone(struct hcl_attachment *a, const char *text)
 {
-    const struct hcl_keeper *keeper = a->keeper;
-
-    if (a->pause) {
-        snprintf(text, HCL_ERR_TEXT, "paused by the administrator");
-        return ADMIT_WAIT;
-    }
-    if (keeper->failure[0]) {
-        memcpy(text, keeper->failure, HCL_ERR_TEXT);
-        return ADMIT_REFUSE;
-    }
-    if (keeper->state != HCL_KEEPER_READY) {
-        memcpy(text, keeper->trouble, HCL_ERR_TEXT);
-        return ADMIT_WAIT;
-    }
-    return ADMIT_SERVE;
-}
-
-/* @text has HCL_ERR_TEXT bytes: why not, or "". */
-static enum admission admit(const struct hcl_attachment *a, char *text)
-{
-    char names[160];
-
-    text[0] = '\0';
-    if (a->supervisor->stopping) {
-        snprintf(text, HCL_ERR_TEXT, "hcl-backend is stopped");
-        return ADMIT_WAIT;
-    }
-    if (!a->online) {
-        snprintf(text, HCL_ERR_TEXT, "detached by the administrator");
-        return ADMIT_REFUSE;
-    }
-    if (!a->keeper) {
-        hcl_supervisor_device_names(a->supervisor, names, sizeof(names));
-        snprintf(text, HCL_ERR_TEXT, "no device \"%s\" in hcl.conf; it has: %s",
-                 a->device, names);
-        return ADMIT_REFUSE;
-    }
-    if (!hcl_device_config_allows(a->keeper->config, a->domain)) {
-        snprintf(text, HCL_ERR_TEXT,
-                 "guest \"%.64s\" may not use device \"%s\" (allow= in "
-                 "hcl.conf)",
-                 a->domain, a->device);
-        return ADMIT_REFUSE;
-    }
-    if (a->option[0]) {
-        snprintf(text, HCL_ERR_TEXT,
-                 "unknown option \"%s\" in the guest's configuration: device "
-                 "\"%s\" takes none",
-                 a->option, a->device);
-        return ADMIT_REFUSE;
-    }
-    if (!a->watched) {
-        memcpy(text, a->watch_error, HCL_ERR_TEXT);
-        return ADMIT_REFUSE;
-    }
-    return admit_device(a, text);
+    snprintf(a->trouble, sizeof(a->trouble), "%s", text);
+    log_about(a, HCL_LOG_ERROR, text);
+    hcl_attachment_retry(a);
 }
 
 /* ---- Connecting -------------------------------------------------------- */
@@ -273,29 +234,44 @@ static int connect_offer(struct hcl_attachment *a, struct hcl_err *err)
     return send_connect(a, err);
 }
 
-static void connect_frontend(struct hcl_attachment *a)
+/* True: the state has to change, look again. */
+static bool connect_frontend(struct hcl_attachment *a)
 {
     struct hcl_err err = {0};
     int rc;
 
+    if (!hcl_attachment_may_connect(a)) {
+        hcl_attachment_retry(a);
+        return false;
+    }
     a->offer = calloc(1, sizeof(*a->offer));
     if (!a->offer) {
-        write_fault(a, 0, "hcl-backend has no memory for this connection");
-        return;
+        postpone(a, "hcl-backend has no memory for this connection");
+        return true;
     }
     memset(&a->stats, 0, sizeof(a->stats));
     rc = connect_offer(a, &err);
     if (rc == 0) {
         set_link(a, HCL_LINK_CONNECTING);
-        return;
+        return false;
     }
     set_link(a, HCL_LINK_LOOSE);
     /* A worker that took no message has been killed: all start anew. */
-    if (rc != -EAGAIN && a->keeper->state == HCL_KEEPER_READY) {
-        write_fault(a, a->incarnation, err.text);
+    if (rc == -EAGAIN || a->keeper->state != HCL_KEEPER_READY) {
+        return false;
     }
+    if (rc == -EBADMSG) {
+        write_fault(a, a->incarnation, err.text);
+        return false;
+    }
+    postpone(a, err.text);
+    return true;
 }
 
+/*
+ * What changed while the worker was mapping is seen by the step that follows:
+ * it disconnects what is not in state 4.
+ */
 static void take_connected(struct hcl_attachment *a)
 {
     struct hcl_attachment_update update = {
@@ -306,22 +282,40 @@ static void take_connected(struct hcl_attachment *a)
     };
 
     set_link(a, HCL_LINK_CONNECTED);
-    write_nodes(a, &update);
+    if (!a->complete || a->own != HCL_STATE_INIT_WAIT ||
+        a->keeper->state != HCL_KEEPER_READY) {
+        return;
+    }
+    if (!write_nodes(a, &update)) {
+        if (a->complete) {
+            postpone(a, "cannot write state 4 to xenstore");
+        }
+        return;
+    }
     log_about(a, HCL_LOG_INFO, "connected");
+    a->announced = true;
     run_hotplug(a, true);
 }
 
 static void take_refused(struct hcl_attachment *a,
                          const struct hcl_message_refused *refused)
 {
+    bool ours = refused->refusal == HCL_REFUSAL_OTHER;
     struct hcl_err err = {0};
 
     hcl_err_set(&err, -EBADMSG, "%s", refused->text);
     if (refused->refusal == HCL_REFUSAL_MAP) {
-        hcl_offer_find_bad(a->offer, &a->supervisor->reader, &err);
+        ours = hcl_offer_find_bad(a->offer, &a->supervisor->reader, &err) !=
+               -EBADMSG;
+    } else if (refused->refusal == HCL_REFUSAL_GONE) {
+        a->departed = a->incarnation;
     }
     set_link(a, HCL_LINK_LOOSE);
-    write_fault(a, a->incarnation, err.text);
+    if (ours) {
+        postpone(a, err.text);
+    } else if (a->complete && a->own == HCL_STATE_INIT_WAIT) {
+        write_fault(a, a->incarnation, err.text);
+    }
 }
 
 /* ---- Closing ----------------------------------------------------------- */
@@ -336,7 +330,7 @@ static void disconnect(struct hcl_attachment *a, const char *fault)
     struct hcl_message message = {.type = HCL_MESSAGE_DISCONNECT};
     struct hcl_err err = {0};
 
-    if (!fault) {
+    if (!fault && a->complete) {
         write_state(a, HCL_STATE_CLOSING, NULL);
     }
     snprintf(a->fault, sizeof(a->fault), "%s", fault ? fault : "");
@@ -358,14 +352,16 @@ static void closed(struct hcl_attachment *a, const char *fault)
              "disconnected, after %llu requests and %llu completions",
              (unsigned long long)a->stats.requests,
              (unsigned long long)a->stats.completions);
-    if (a->link != HCL_LINK_CONNECTING) {
+    if (a->announced) {
+        a->announced = false;
         log_about(a, HCL_LOG_INFO, line);
         run_hotplug(a, false);
     }
     snprintf(text, sizeof(text), "%s", fault);
     a->fault[0] = '\0';
     set_link(a, HCL_LINK_LOOSE);
-    if (a->complete && text[0]) {
+    /* Not in a directory that was made again meanwhile. */
+    if (a->complete && a->own != HCL_STATE_INITIALISING && text[0]) {
         write_fault(a, a->incarnation, text);
     }
 }
@@ -382,6 +378,10 @@ static void take_closed(struct hcl_attachment *a,
                         const struct hcl_message_closed *message)
 {
     if (message->reason == HCL_CLOSE_PEER_GONE) {
+        a->departed = a->incarnation;
+    }
+    if (message->reason == HCL_CLOSE_PEER_GONE ||
+        message->reason == HCL_CLOSE_BROKEN) {
         log_about(a, HCL_LOG_INFO, message->text);
     }
     closed(a, message->reason == HCL_CLOSE_FAULT ? message->text : a->fault);
@@ -417,14 +417,25 @@ void hcl_attachment_message(struct hcl_attachment *a,
 
 /* ---- The tables -------------------------------------------------------- */
 
-/* The frontend's effective state; false: xenstore failed. */
+/* False: xenstore failed, and is asked again soon. */
+static bool read_view(struct hcl_attachment *a, struct hcl_peer_view *ret_view)
+{
+    struct hcl_err err = {0};
+
+    if (hcl_attachment_read_peer(a, ret_view, &err) < 0) {
+        log_about(a, HCL_LOG_ERROR, err.text);
+        hcl_attachment_retry(a);
+        return false;
+    }
+    return true;
+}
+
+/* The frontend's effective state; false: as above. */
 static bool read_peer(struct hcl_attachment *a, enum hcl_state *ret_peer)
 {
     struct hcl_peer_view view;
-    struct hcl_err err = {0};
 
-    if (hcl_attachment_read_peer(a, &view, &err) < 0) {
-        log_about(a, HCL_LOG_ERROR, err.text);
+    if (!read_view(a, &view)) {
         return false;
     }
     *ret_peer = hcl_handshake_frontend_state(&view, a->keeper->generation,
@@ -438,8 +449,9 @@ static void step_connected(struct hcl_attachment *a)
     char text[HCL_ERR_TEXT];
     enum hcl_state peer;
 
-    if (!a->complete || admit(a, text) != ADMIT_SERVE ||
-        a->own != HCL_STATE_CONNECTED) {
+    if (!a->complete || a->own != HCL_STATE_CONNECTED ||
+        a->keeper != hcl_supervisor_keeper(a->supervisor, a->device) ||
+        hcl_attachment_admit(a, text) != HCL_ADMIT_SERVE) {
         disconnect(a, NULL);
         return;
     }
@@ -471,8 +483,7 @@ static bool act(struct hcl_attachment *a, enum hcl_state own,
     case HCL_ACTION_ADVERTISE:
         return write_nodes(a, &advertise);
     case HCL_ACTION_CONNECT:
-        connect_frontend(a);
-        return false;
+        return connect_frontend(a);
     case HCL_ACTION_FAULT:
         write_fault(a, 0, "the frontend's state is illegal");
         return false;
@@ -492,11 +503,28 @@ static bool step_serve(struct hcl_attachment *a)
     return read_peer(a, &peer) && act(a, own, peer);
 }
 
+/* A frontend that has not looked at its fault yet still has to read it. */
+static bool fault_stands(struct hcl_attachment *a)
+{
+    struct hcl_peer_view view;
+
+    if (a->own != HCL_STATE_CLOSED || a->refused || a->pause ||
+        a->supervisor->stopping) {
+        return false;
+    }
+    return read_view(a, &view) &&
+           hcl_handshake_next(HCL_BACKEND, a->own, view.state) !=
+               HCL_ACTION_ADVERTISE;
+}
+
 static void step_wait(struct hcl_attachment *a, const char *text)
 {
     bool news = text[0] && strcmp(text, a->error) != 0;
 
-    if (!a->written || a->own != HCL_STATE_INITIALISING || news) {
+    if (fault_stands(a)) {
+        return;
+    }
+    if (a->own != HCL_STATE_INITIALISING || news) {
         write_state(a, HCL_STATE_INITIALISING, text[0] ? text : NULL);
     }
 }
@@ -506,7 +534,7 @@ static void step_refuse(struct hcl_attachment *a, const char *text)
     struct hcl_attachment_update update = {
         .state = HCL_STATE_CLOSED, .refuse = true, .error = text};
 
-    if (!a->written || a->own != HCL_STATE_CLOSED || !a->refused ||
+    if (a->own != HCL_STATE_CLOSED || !a->refused ||
         strcmp(text, a->error) != 0) {
         log_about(a, HCL_LOG_WARNING, text);
         write_nodes(a, &update);
@@ -518,11 +546,15 @@ static bool step_loose(struct hcl_attachment *a)
 {
     char text[HCL_ERR_TEXT];
 
-    switch (admit(a, text)) {
-    case ADMIT_WAIT:
+    /* The first thing that we say: doc/protocol.md 2.3. */
+    if (!a->written && !write_state(a, HCL_STATE_INITIALISING, NULL)) {
+        return false;
+    }
+    switch (hcl_attachment_admit(a, text)) {
+    case HCL_ADMIT_WAIT:
         step_wait(a, text);
         return false;
-    case ADMIT_REFUSE:
+    case HCL_ADMIT_REFUSE:
         step_refuse(a, text);
         return false;
     default:
@@ -546,7 +578,8 @@ void hcl_attachment_step(struct hcl_attachment *a)
             break;
         }
     }
-    if (!a->complete) {
+    /* With a retry ahead it may only be that it could not be read. */
+    if (!a->complete && !a->retry.loop) {
         hcl_attachment_free(a);
     }
 }

@@ -62,11 +62,18 @@ struct hcl_attachment {
     bool written;             /* own is what stands in xenstore */
     bool refused;             /* own is 6 for the attachment itself */
     char error[HCL_ERR_TEXT]; /* our `error` node; "" if it is not ours */
+    uint64_t departed; /* for the next write: a life seen dead; 0: none */
 
     bool watched;
     char watch_error[HCL_ERR_TEXT]; /* why the frontend cannot be watched */
 
+    char trouble[HCL_ERR_TEXT]; /* our own failure, until the retry */
+    struct hcl_timer retry;
+    uint64_t connects_us; /* token bucket of connects: last refill */
+    uint32_t connects;    /* used */
+
     enum hcl_link link;
+    bool announced;           /* logged and told to the hotplug script */
     uint32_t connection;      /* its number in messages */
     uint64_t incarnation;     /* of the frontend we are, or get, connected to */
     struct hcl_offer *offer;  /* owned; while CONNECTING */
@@ -79,6 +86,9 @@ struct hcl_attachment {
 /* Makes one and puts it into the supervisor's list; NULL: no memory. */
 struct hcl_attachment *hcl_attachment_new(struct hcl_supervisor *supervisor,
                                           uint32_t domid, uint32_t devid);
+
+/* Looks at everything again in a second. */
+void hcl_attachment_retry(struct hcl_attachment *attachment);
 
 /* Takes it off the list and drops its watch; writes nothing. */
 void hcl_attachment_free(struct hcl_attachment *attachment);
@@ -101,6 +111,24 @@ void hcl_attachment_lost(struct hcl_attachment *attachment);
 /* The frontend's watch token; fits HCL_ATTACHMENT_DIR. */
 void hcl_attachment_token(uint32_t domid, uint32_t devid, char *buf);
 
+/* ---- attachment_admit.c: who may be served ------------------------------ */
+
+enum hcl_admission {
+    HCL_ADMIT_SERVE,
+    HCL_ADMIT_WAIT,   /* state 1 */
+    HCL_ADMIT_REFUSE, /* state 6, for the attachment itself */
+};
+
+/* @text has HCL_ERR_TEXT bytes: why not, or "". */
+enum hcl_admission hcl_attachment_admit(const struct hcl_attachment *attachment,
+                                        char *text);
+
+/*
+ * False: it has connected too often just now.  A guest that connects in a loop
+ * costs no more than this lets it.
+ */
+bool hcl_attachment_may_connect(struct hcl_attachment *attachment);
+
 /* ---- attachment_nodes.c: the nodes themselves --------------------------- */
 
 /* What is written together with `state`, in one transaction. */
@@ -115,7 +143,8 @@ struct hcl_attachment_update {
 
 /*
  * Writes it, if the directory is there: a node would make the directory that
- * the toolstack has just removed.  -ENOENT: it is not there.
+ * the toolstack has just removed.  -ENOENT: it is not there, or, for state 4,
+ * it is another one than we advertised in.
  */
 __attribute__((warn_unused_result)) int
 hcl_attachment_write(struct hcl_attachment *attachment,

@@ -10,53 +10,89 @@
 
 /* ---- Reading ----------------------------------------------------------- */
 
+/*
+ * What the value says, or its being missing or malformed; what the store alone
+ * could not tell leaves everything as it is, for a second.
+ */
+static bool is_answer(struct hcl_attachment *a, int rc)
+{
+    if (rc == 0 || rc == -ENOENT || rc == -EBADMSG || rc == -EMSGSIZE) {
+        return true;
+    }
+    hcl_attachment_retry(a);
+    return false;
+}
+
 /* "0" and "1"; anything else, or nothing, is @fallback. */
-static bool read_flag(struct hcl_store *store, const char *dir,
-                      const char *node, bool fallback)
+static void read_flag(struct hcl_attachment *a, const char *node, bool fallback,
+                      bool *flag)
 {
     uint32_t value;
+    int rc = hcl_store_read_u32(a->supervisor->store, a->backend_dir, node, 0,
+                                1, &value, NULL);
 
-    if (hcl_store_read_u32(store, dir, node, 0, 1, &value, NULL) < 0) {
-        return fallback;
+    if (is_answer(a, rc)) {
+        *flag = rc == 0 ? value : fallback;
     }
-    return value;
 }
 
 /*
- * True if the directory has what it must have.  Half of it means that the
- * toolstack is not done making or removing it.
+ * Complete is a directory that has what it must have.  Half of it means that
+ * the toolstack is not done making or removing it.
  */
-static bool read_identity(struct hcl_attachment *a)
+static void read_identity(struct hcl_attachment *a)
 {
     struct hcl_store *store = a->supervisor->store;
-    uint32_t frontend_id;
+    char device[sizeof(a->device)];
+    uint32_t frontend_id = 0;
+    int rc = hcl_store_read_u32(store, a->backend_dir, HCLIF_NODE_FRONTEND_ID,
+                                0, UINT32_MAX, &frontend_id, NULL);
 
-    if (hcl_store_read_u32(store, a->backend_dir, HCLIF_NODE_FRONTEND_ID, 0,
-                           UINT32_MAX, &frontend_id, NULL) < 0 ||
-        frontend_id != a->domid ||
-        hcl_store_read(store, a->backend_dir, HCLIF_NODE_DEVICE, a->device,
-                       sizeof(a->device), NULL) < 0) {
-        return false;
+    if (rc == 0) {
+        rc = hcl_store_read(store, a->backend_dir, HCLIF_NODE_DEVICE, device,
+                            sizeof(device), NULL);
     }
-    hcl_text_clean(a->device);
-    return true;
+    if (!is_answer(a, rc)) {
+        return;
+    }
+    a->complete = rc == 0 && frontend_id == a->domid;
+    if (a->complete) {
+        hcl_text_clean(device);
+        snprintf(a->device, sizeof(a->device), "%s", device);
+    }
+}
+
+static void read_domain(struct hcl_attachment *a)
+{
+    char domain[sizeof(a->domain)];
+    int rc = hcl_store_read(a->supervisor->store, a->backend_dir,
+                            HCLIF_NODE_DOMAIN, domain, sizeof(domain), NULL);
+
+    if (is_answer(a, rc)) {
+        snprintf(a->domain, sizeof(a->domain), "%s", rc == 0 ? domain : "");
+        hcl_text_clean(a->domain);
+    }
 }
 
 /* Text that is no list of options is shown as if it were the first one. */
 static void read_option(struct hcl_attachment *a)
 {
-    char text[HCL_STORE_VALUE + 1];
+    char text[HCL_STORE_VALUE + 1] = "";
     struct hcl_spec spec;
+    const char *first = text;
     int rc = hcl_store_read(a->supervisor->store, a->backend_dir,
                             HCLIF_NODE_OPTIONS, text, sizeof(text), NULL);
 
-    a->option[0] = '\0';
-    if (rc == 0 && text[0]) {
-        rc = hcl_spec_parse(&spec, text, NULL);
-        snprintf(a->option, sizeof(a->option), "%.60s",
-                 rc == 0 ? spec.key[0] : text);
-        hcl_text_clean(a->option);
+    if (!is_answer(a, rc)) {
+        return;
     }
+    if (rc < 0) {
+        first = "";
+    } else if (hcl_spec_parse(&spec, text, NULL) == 0) {
+        first = spec.count > 0 ? spec.key[0] : "";
+    }
+    snprintf(a->option, sizeof(a->option), "%.60s", first);
+    hcl_text_clean(a->option);
 }
 
 static void watch_frontend(struct hcl_attachment *a)
@@ -94,26 +130,21 @@ static void check_remade(struct hcl_attachment *a)
         a->own = HCL_STATE_INITIALISING;
         a->written = state == HCL_STATE_INITIALISING;
         a->refused = false;
+        a->departed = 0;
         a->error[0] = '\0';
     }
 }
 
 void hcl_attachment_refresh(struct hcl_attachment *a)
 {
-    struct hcl_store *store = a->supervisor->store;
-
-    a->complete = read_identity(a);
+    read_identity(a);
     if (!a->complete) {
         return;
     }
-    if (hcl_store_read(store, a->backend_dir, HCLIF_NODE_DOMAIN, a->domain,
-                       sizeof(a->domain), NULL) < 0) {
-        a->domain[0] = '\0';
-    }
-    hcl_text_clean(a->domain);
+    read_domain(a);
     read_option(a);
-    a->online = read_flag(store, a->backend_dir, HCLIF_NODE_ONLINE, true);
-    a->pause = read_flag(store, a->backend_dir, HCLIF_NODE_PAUSE, false);
+    read_flag(a, HCLIF_NODE_ONLINE, true, &a->online);
+    read_flag(a, HCLIF_NODE_PAUSE, false, &a->pause);
     check_remade(a);
     watch_frontend(a);
 }
@@ -122,6 +153,20 @@ struct peer_reading {
     const char *dir;
     struct hcl_peer_view view;
 };
+
+/* Missing, malformed and hidden numbers are alike. */
+static int read_life(struct hcl_store *store, const char *dir, const char *node,
+                     bool *ret_has, uint64_t *ret_value, struct hcl_err *err)
+{
+    int rc = hcl_store_read_id64(store, dir, node, ret_value, err);
+
+    if (rc < 0 && rc != -ENOENT && rc != -EBADMSG && rc != -EMSGSIZE &&
+        rc != -EACCES && rc != -EPERM) {
+        return rc;
+    }
+    *ret_has = rc == 0;
+    return 0;
+}
 
 static int read_view(struct hcl_store *store, void *arg, struct hcl_err *err)
 {
@@ -137,14 +182,14 @@ static int read_view(struct hcl_store *store, void *arg, struct hcl_err *err)
     view->state = (enum hcl_state)state;
     if (view->state == HCL_STATE_INITIALISED ||
         view->state == HCL_STATE_CONNECTED) {
-        view->has_generation =
-            hcl_store_read_id64(store, reading->dir, HCLIF_NODE_GENERATION,
-                                &view->generation, NULL) == 0;
-        view->has_incarnation =
-            hcl_store_read_id64(store, reading->dir, HCLIF_NODE_INCARNATION,
-                                &view->incarnation, NULL) == 0;
+        rc = read_life(store, reading->dir, HCLIF_NODE_GENERATION,
+                       &view->has_generation, &view->generation, err);
+        if (rc == 0) {
+            rc = read_life(store, reading->dir, HCLIF_NODE_INCARNATION,
+                           &view->has_incarnation, &view->incarnation, err);
+        }
     }
-    return 0;
+    return rc;
 }
 
 /*
@@ -179,6 +224,7 @@ int hcl_attachment_read_peer(struct hcl_attachment *a,
 struct writing {
     struct hcl_attachment *attachment;
     const struct hcl_attachment_update *update;
+    bool missing; /* the directory, or the one that we advertised in */
 };
 
 static int write_limit(struct hcl_store *store, const char *dir,
@@ -258,16 +304,52 @@ static int write_error(struct hcl_store *store, const char *dir,
                            update->error);
 }
 
+/* hclctl learns from it that a frontend in state 3 or 4 is dead. */
+static int write_departed(struct hcl_store *store,
+                          const struct hcl_attachment *a, enum hcl_state state,
+                          struct hcl_err *err)
+{
+    if (state == HCL_STATE_CONNECTED) {
+        return hcl_store_remove(store, a->backend_dir, HCLIF_NODE_DEPARTED,
+                                err);
+    }
+    if (a->departed) {
+        return hcl_store_write_id64(store, a->backend_dir, HCLIF_NODE_DEPARTED,
+                                    a->departed, err);
+    }
+    return 0;
+}
+
+/*
+ * Whether there is a directory to write to.  The verdict is used after the
+ * commit: what an uncommitted transaction read may never have been.
+ */
+static int check_state(struct hcl_store *store, struct writing *writing,
+                       struct hcl_err *err)
+{
+    char state[8] = "";
+    int rc = hcl_store_read(store, writing->attachment->backend_dir,
+                            HCLIF_NODE_STATE, state, sizeof(state), err);
+
+    writing->missing = rc == -ENOENT;
+    if (rc < 0 && rc != -ENOENT && rc != -EBADMSG && rc != -EMSGSIZE) {
+        return rc;
+    }
+    if (writing->update->state == HCL_STATE_CONNECTED &&
+        (rc < 0 || strcmp(state, "2") != 0)) {
+        writing->missing = true;
+    }
+    return 0;
+}
+
 static int write_update(struct hcl_store *store, void *arg, struct hcl_err *err)
 {
     struct writing *writing = arg;
     const struct hcl_attachment_update *update = writing->update;
     const char *dir = writing->attachment->backend_dir;
-    char id[16];
-    int rc =
-        hcl_store_read(store, dir, HCLIF_NODE_FRONTEND_ID, id, sizeof(id), err);
+    int rc = check_state(store, writing, err);
 
-    if (rc < 0) {
+    if (rc < 0 || writing->missing) {
         return rc;
     }
     if (update->advertise) {
@@ -280,6 +362,9 @@ static int write_update(struct hcl_store *store, void *arg, struct hcl_err *err)
         rc = write_error(store, dir, update, err);
     }
     if (rc == 0) {
+        rc = write_departed(store, writing->attachment, update->state, err);
+    }
+    if (rc == 0) {
         rc = hcl_store_write(store, dir, HCLIF_NODE_STATE, err, "%d",
                              (int)update->state);
     }
@@ -290,13 +375,17 @@ int hcl_attachment_write(struct hcl_attachment *a,
                          const struct hcl_attachment_update *update,
                          struct hcl_err *err)
 {
-    struct writing writing = {a, update};
+    struct writing writing = {a, update, false};
     int rc =
         hcl_store_transact(a->supervisor->store, write_update, &writing, err);
 
     if (rc < 0) {
         return rc;
     }
+    if (writing.missing) {
+        return hcl_err_set(err, -ENOENT, "%s is gone", a->backend_dir);
+    }
+    a->departed = 0;
     a->own = update->state;
     a->written = true;
     a->refused = update->refuse;

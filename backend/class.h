@@ -95,7 +95,10 @@ struct hcl_class {
 
     /*
      * Ends a submitted job early: completes it before it returns, as
-     * HCLIF_STATUS_CANCELLED or as it stands.
+     * HCLIF_STATUS_CANCELLED or as it stands.  The jobs of a handle that is
+     * closed, and of a guest that goes, are cancelled newest first: a class
+     * that starts a guest's jobs in their order, when the one before ends,
+     * starts none of those that are next to be cancelled.
      */
     void (*cancel)(struct hcl_device *device, struct hcl_job *job);
 };
@@ -134,13 +137,17 @@ void *hcl_handle_state(struct hcl_handle *handle);
 uint32_t hcl_handle_guest(const struct hcl_handle *handle);
 
 /*
- * Completes a job: @rx_bytes of job->rx are valid (at most job->rx_bytes);
- * @flags are HCLIF_OVERRUN or 0.  The job is gone afterwards.
+ * Completes a job: with HCLIF_STATUS_OK, @rx_bytes of job->rx are valid (at
+ * most job->rx_bytes); with any other status there is no answer.  @flags are
+ * HCLIF_OVERRUN or 0.  The job is gone afterwards.
  */
 void hcl_job_complete(struct hcl_job *job, uint16_t status, uint32_t rx_bytes,
                       uint16_t flags);
 
-/* Completes a job that failed, with a text for the guest's user. */
+/*
+ * Completes a job that failed (@status is not HCLIF_STATUS_OK) with a text for
+ * the guest's user, cut at HCLIF_COMPLETION_DATA bytes.
+ */
 void hcl_job_fail(struct hcl_job *job, uint16_t status, const char *text);
 
 #endif /* HCL_CLASS_H */

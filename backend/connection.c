@@ -150,6 +150,13 @@ void hcl_connection_free(struct hcl_connection *connection)
         return;
     }
     connection->closing = true;
+    /*
+     * Newest first over all handles: what has not begun goes before the job
+     * whose end would let it begin.
+     */
+    while (connection->jobs) {
+        hcl_entry_cancel(connection->jobs);
+    }
     for (uint32_t i = 0; i < connection->setup.max_handles; i++) {
         if (connection->handles[i].open) {
             hcl_handle_shut(&connection->handles[i]);

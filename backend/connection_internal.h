@@ -14,10 +14,12 @@ struct hcl_queue;
 
 /* One tag of one queue: a request from its start to its completion. */
 struct hcl_entry {
-    struct hcl_job job;      /* what the class sees; first, see job_entry */
-    struct hcl_queue *queue; /* never changes */
-    struct hcl_entry *next;  /* of the same handle */
-    struct hcl_entry **link; /* what points to us in that list */
+    struct hcl_job job;          /* what the class sees; first, see job_entry */
+    struct hcl_queue *queue;     /* never changes */
+    struct hcl_entry *next;      /* of the same handle */
+    struct hcl_entry **link;     /* what points to us in that list */
+    struct hcl_entry *next_job;  /* of the same connection */
+    struct hcl_entry **job_link; /* what points to us in that list */
     bool busy;
     uint32_t tag; /* never changes */
     uint8_t flags;
@@ -58,6 +60,7 @@ struct hcl_connection {
     struct hcl_bounce tx_bounce; /* classes without HCL_CLASS_MOVES_BYTES */
     struct hcl_bounce rx_bounce;
     size_t job_stride;
+    struct hcl_entry *jobs;     /* of all handles, newest first */
     struct hcl_handle *handles; /* max_handles; owned */
     uint8_t *handle_states;     /* owned */
     struct hcl_queue queues[HCLIF_MAX_QUEUES];

@@ -116,14 +116,14 @@ static int make_connection(struct hcl_guest *guest, struct hcl_device *device,
 static int adopt_fds(struct hcl_guest *guest, const int *fds,
                      struct hcl_err *err)
 {
-    int rc;
-
     guest->gntdev.fd = fds[0];
-    rc = hcl_ports_adopt(&guest->ports, fds[1], err);
-    if (rc < 0) {
-        close(fds[1]);
-    }
-    return rc;
+    return hcl_ports_adopt(&guest->ports, fds[1], err);
+}
+
+/* What we have too little of is not the guest's doing. */
+static enum hcl_refusal of_guest(int rc, enum hcl_refusal refusal)
+{
+    return rc == -ENOMEM || rc == -ENOSPC ? HCL_REFUSAL_OTHER : refusal;
 }
 
 int hcl_guest_new(struct hcl_guest **ret_guest, struct hcl_device *device,
@@ -150,16 +150,17 @@ int hcl_guest_new(struct hcl_guest **ret_guest, struct hcl_device *device,
     }
     rc = bind_ports(guest, connect, err);
     if (rc < 0) {
-        refusal = HCL_REFUSAL_PORT;
+        refusal = of_guest(rc, HCL_REFUSAL_PORT);
         goto out;
     }
     rc = map_regions(guest, connect, err);
     if (rc < 0) {
-        refusal = HCL_REFUSAL_MAP;
+        refusal = of_guest(rc, HCL_REFUSAL_MAP);
         goto out;
     }
     rc = check_alive(guest, err);
     if (rc < 0) {
+        refusal = HCL_REFUSAL_GONE;
         goto out;
     }
     rc = make_connection(guest, device, connect, err);

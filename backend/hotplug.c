@@ -24,6 +24,7 @@ struct script {
 struct hcl_hotplug {
     char *path;             /* owned; NULL: none */
     struct script *scripts; /* owned; oldest first */
+    struct hcl_log_limit log_limit;
 };
 
 int hcl_hotplug_new(struct hcl_hotplug **ret_hotplug, const char *script,
@@ -74,8 +75,8 @@ static void script_free(struct hcl_hotplug *hotplug, struct script *script)
     free(script);
 }
 
-/* One that cannot be started is gone. */
-static void script_start(struct hcl_hotplug *hotplug, struct script *script)
+/* False: one that cannot be started is gone. */
+static bool script_start(struct hcl_hotplug *hotplug, struct script *script)
 {
     char domid[16];
     char devid[16];
@@ -100,8 +101,24 @@ static void script_start(struct hcl_hotplug *hotplug, struct script *script)
              script->class_name);
     snprintf(domain, sizeof(domain), "HCL_DOMAIN=%s", script->domain);
     if (hcl_process_start(&script->pid, argv, envp, -1, &err) < 0) {
-        hcl_log(HCL_LOG_WARNING, "%s", err.text);
+        hcl_log_limited(&hotplug->log_limit, HCL_LOG_WARNING, "%s", err.text);
         script_free(hotplug, script);
+        return false;
+    }
+    return true;
+}
+
+/* Starts the oldest one of an attachment, of which none runs. */
+static void start_next(struct hcl_hotplug *hotplug, uint32_t domid,
+                       uint32_t devid)
+{
+    struct script *next;
+
+    for (struct script *s = hotplug->scripts; s; s = next) {
+        next = s->next;
+        if (same_attachment(s, domid, devid) && script_start(hotplug, s)) {
+            return;
+        }
     }
 }
 
@@ -130,7 +147,8 @@ void hcl_hotplug_run(struct hcl_hotplug *hotplug,
         return;
     }
     before = find_last(hotplug, event->domid, event->devid);
-    if (before && before->pid == 0 && before->connect != event->connect) {
+    if (before && before->pid == 0 && before->connect != event->connect &&
+        strcmp(before->device, event->device) == 0) {
         /* A guest that comes and goes faster than scripts fills no queue. */
         script_free(hotplug, before);
         return;
@@ -172,18 +190,15 @@ bool hcl_hotplug_reaped(struct hcl_hotplug *hotplug, pid_t pid, int status)
         char how[64];
 
         hcl_process_status(status, how, sizeof(how));
-        hcl_log(HCL_LOG_WARNING, "%s %s %s %u %u: %s", hotplug->path,
-                script->connect ? "connect" : "disconnect", script->device,
-                script->domid, script->devid, how);
+        /* A guest makes scripts run by connecting. */
+        hcl_log_limited(&hotplug->log_limit, HCL_LOG_WARNING,
+                        "%s %s %s %u %u: %s", hotplug->path,
+                        script->connect ? "connect" : "disconnect",
+                        script->device, script->domid, script->devid, how);
     }
     domid = script->domid;
     devid = script->devid;
     script_free(hotplug, script);
-    for (script = hotplug->scripts; script; script = script->next) {
-        if (same_attachment(script, domid, devid)) {
-            script_start(hotplug, script);
-            break;
-        }
-    }
+    start_next(hotplug, domid, devid);
     return true;
 }

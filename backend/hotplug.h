@@ -39,7 +39,8 @@ void hcl_hotplug_free(struct hcl_hotplug *hotplug);
 
 /*
  * Runs the script, or queues it behind the attachment's last one.  A queued
- * event is dropped together with its opposite.  Failures are logged.
+ * event is dropped together with its opposite of the same device.  Failures
+ * are logged, but not more often than hcl_log_limited lets them.
  */
 void hcl_hotplug_run(struct hcl_hotplug *hotplug,
                      const struct hcl_hotplug_event *event);

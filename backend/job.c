@@ -29,7 +29,9 @@ static void put_completion(struct hcl_queue *queue,
     }
     hcl_producer_put(&queue->completions, completion);
     c->stats.completions++;
-    c->stats.rx_bytes += completion->rx_bytes;
+    if (completion->status == HCLIF_STATUS_OK) {
+        c->stats.rx_bytes += completion->rx_bytes;
+    }
     if (!c->unflushed) {
         c->unflushed = true;
         c->next_unflushed = c->device->unflushed;
@@ -67,6 +69,10 @@ static void release_entry(struct hcl_entry *entry)
     if (entry->next) {
         entry->next->link = entry->link;
     }
+    *entry->job_link = entry->next_job;
+    if (entry->next_job) {
+        entry->next_job->job_link = entry->job_link;
+    }
     entry->busy = false;
     queue->in_flight--;
 }
@@ -101,8 +107,10 @@ void hcl_job_complete(struct hcl_job *job, uint16_t status, uint32_t rx_bytes,
     completion.tag = entry->tag;
     completion.status = status;
     completion.flags = flags;
-    completion.rx_bytes = rx_bytes;
-    move_answer(entry, rx_bytes, &completion);
+    if (status == HCLIF_STATUS_OK) {
+        completion.rx_bytes = rx_bytes;
+        move_answer(entry, rx_bytes, &completion);
+    }
     release_entry(entry);
     put_completion(entry->queue, &completion);
 }
@@ -110,17 +118,18 @@ void hcl_job_complete(struct hcl_job *job, uint16_t status, uint32_t rx_bytes,
 void hcl_job_fail(struct hcl_job *job, uint16_t status, const char *text)
 {
     struct hcl_entry *entry = job_entry(job);
-    uint32_t bytes = 0;
+    struct hclif_completion completion;
 
-    /* doc/protocol.md 3.3: where and when a completion may hold a text. */
-    if ((status == HCLIF_STATUS_IO || status == HCLIF_STATUS_GONE) &&
-        !(entry->flags & HCLIF_RX_POOL)) {
-        size_t length = strlen(text);
-
-        bytes = length < job->rx_bytes ? (uint32_t)length : job->rx_bytes;
-        memcpy(entry->rx_data, text, bytes);
-    }
-    hcl_job_complete(job, status, bytes, 0);
+    assert(entry->busy);
+    assert(status != HCLIF_STATUS_OK);
+    memset(&completion, 0, sizeof(completion));
+    completion.tag = entry->tag;
+    completion.status = status;
+    /* doc/protocol.md 3.3: whatever room the request gave for an answer. */
+    completion.rx_bytes = (uint32_t)strnlen(text, sizeof(completion.data));
+    memcpy(completion.data, text, completion.rx_bytes);
+    release_entry(entry);
+    put_completion(entry->queue, &completion);
 }
 
 void hcl_entry_cancel(struct hcl_entry *entry)

@@ -68,11 +68,18 @@ static void kill_worker(struct hcl_keeper *keeper)
 
 void hcl_keeper_kill(struct hcl_keeper *keeper, const char *why)
 {
+    if (keeper->pid == 0) {
+        /* It has ended by itself: how, says hcl_keeper_reaped. */
+        hcl_log(HCL_LOG_ERROR, "device %s: %s", keeper->config->name, why);
+        close_socket(keeper);
+        return;
+    }
     snprintf(keeper->trouble, sizeof(keeper->trouble),
              "device %s: %.160s: its worker is killed and started again",
              keeper->config->name, why);
     hcl_log(HCL_LOG_ERROR, "%s", keeper->trouble);
     keeper->expected = true;
+    keeper->settled = true;
     kill_worker(keeper);
 }
 
@@ -158,10 +165,11 @@ static bool dispatch(struct hcl_keeper *keeper,
 {
     bool starting = keeper->state == HCL_KEEPER_STARTING;
     bool stopping = keeper->state == HCL_KEEPER_STOPPING;
+    bool ended = keeper->pid == 0;
 
     switch (message->type) {
     case HCL_MESSAGE_READY:
-        if (starting) {
+        if (starting && !ended) {
             take_ready(keeper, &message->ready);
         }
         return starting || stopping;
@@ -173,20 +181,22 @@ static bool dispatch(struct hcl_keeper *keeper,
     case HCL_MESSAGE_DEVICE_FAILED:
         if (keeper->state == HCL_KEEPER_READY) {
             take_device_failed(keeper, message->device_failed.text);
+        } else if (ended && !starting) {
+            set_failure(keeper, message->device_failed.text);
         }
-        return !starting;
+        return !starting || ended;
     case HCL_MESSAGE_STATS:
         if (message->stats.stats.completions > 0) {
             keeper->served = true;
             keeper->backoff_us = 0;
         }
         keeper->events->message(keeper->arg, keeper, message);
-        return !starting;
+        return !starting || ended;
     case HCL_MESSAGE_CONNECTED:
     case HCL_MESSAGE_REFUSED:
     case HCL_MESSAGE_CLOSED:
         keeper->events->message(keeper->arg, keeper, message);
-        return !starting;
+        return !starting || ended;
     default:
         return false;
     }
@@ -238,7 +248,7 @@ int hcl_keeper_send(struct hcl_keeper *keeper, struct hcl_message *message,
 {
     int rc;
 
-    if (keeper->fd < 0) {
+    if (keeper->fd < 0 || keeper->pid == 0) {
         return hcl_err_set(err, -EPIPE, "the worker has gone");
     }
     rc = hcl_message_send(keeper->fd, message, fds, err);
@@ -336,11 +346,14 @@ void hcl_keeper_start(struct hcl_keeper *keeper)
     keeper->generation = hcl_new_id64();
     keeper->state = HCL_KEEPER_STARTING;
     if (spawn(keeper, &err) < 0) {
-        hcl_log(HCL_LOG_ERROR, "device %s: %s", keeper->config->name, err.text);
+        snprintf(keeper->trouble, sizeof(keeper->trouble), "device %s: %.200s",
+                 keeper->config->name, err.text);
+        hcl_log(HCL_LOG_ERROR, "%s", keeper->trouble);
         if (keeper->pid > 0) {
             kill_worker(keeper); /* goes on when it is reaped */
         } else {
             keeper->state = HCL_KEEPER_DOWN;
+            keeper->settled = true;
             plan_start(keeper);
         }
         return;
@@ -367,6 +380,9 @@ bool hcl_keeper_reaped(struct hcl_keeper *keeper, pid_t pid, int status)
         return false;
     }
     keeper->pid = 0; /* the number may be another's from now on */
+    if (keeper->state == HCL_KEEPER_READY) {
+        keeper->state = HCL_KEEPER_STOPPING; /* nobody can be served */
+    }
     /* What it said before it went: FAILED, CLOSED, ... */
     while (keeper->fd >= 0 && receive(keeper)) {
     }
@@ -376,8 +392,8 @@ bool hcl_keeper_reaped(struct hcl_keeper *keeper, pid_t pid, int status)
                  "device %s: its worker ended with %s and is started again",
                  keeper->config->name, how);
         hcl_log(HCL_LOG_ERROR, "%s", keeper->trouble);
-        keeper->settled = true;
     }
+    keeper->settled = true;
     close_socket(keeper);
     hcl_timer_stop(&keeper->timer);
     keeper->state = HCL_KEEPER_DOWN;

@@ -59,7 +59,7 @@ struct hcl_keeper {
     struct hcl_timer timer;
     uint64_t generation;
     uint64_t backoff_us;
-    bool settled;  /* was READY or FAILED at least once */
+    bool settled;  /* was READY, or ended, at least once */
     bool mistake;  /* in hcl.conf: never started again */
     bool served;   /* this worker has answered a request */
     bool expected; /* its end: it was told to go, or killed */

@@ -206,6 +206,16 @@ static unsigned int take_fds(struct msghdr *header, int *ret_fds)
     return count;
 }
 
+static void close_fds(int *fds)
+{
+    for (unsigned int i = 0; i < HCL_MESSAGE_FDS; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+            fds[i] = -1;
+        }
+    }
+}
+
 int hcl_message_receive(int fd, struct hcl_message *ret_message, int *ret_fds,
                         struct hcl_err *err)
 {
@@ -235,16 +245,19 @@ int hcl_message_receive(int fd, struct hcl_message *ret_message, int *ret_fds,
         return hcl_err_set(err, -EPIPE, "the other process has gone");
     }
     count = take_fds(&header, fds);
-    if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+    if (header.msg_flags & MSG_CTRUNC) {
+        /* We are out of descriptors: the message stands, without them. */
+        close_fds(fds);
+        count = HCL_MESSAGE_FDS;
+    }
+    if (header.msg_flags & MSG_TRUNC) {
         rc = hcl_err_set(err, -EBADMSG, "message is too long");
     } else {
         rc =
             hcl_message_decode(ret_message, &buffer, (size_t)bytes, count, err);
     }
     if (rc < 0) {
-        for (unsigned int i = 0; i < count; i++) {
-            close(fds[i]);
-        }
+        close_fds(fds);
         return rc;
     }
     memcpy(ret_fds, fds, sizeof(fds));

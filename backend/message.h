@@ -58,14 +58,16 @@ enum hcl_message_type {
 enum hcl_refusal {
     HCL_REFUSAL_MAP = 1, /* a grant reference cannot be mapped */
     HCL_REFUSAL_PORT,    /* an event channel cannot be bound */
-    HCL_REFUSAL_OTHER,
+    HCL_REFUSAL_GONE,    /* the guest's program has died: alive is 0 */
+    HCL_REFUSAL_OTHER,   /* our own failure */
     HCL_REFUSAL_END
 };
 
 /* Why a connection is closed. */
 enum hcl_close_reason {
     HCL_CLOSE_ASKED = 1, /* DISCONNECT or STOP */
-    HCL_CLOSE_PEER_GONE, /* the guest's program died */
+    HCL_CLOSE_PEER_GONE, /* the guest's program died: alive is 0 */
+    HCL_CLOSE_BROKEN,    /* its event channels do not work */
     HCL_CLOSE_FAULT,     /* the guest broke the protocol; text says how */
     HCL_CLOSE_END
 };
@@ -184,8 +186,9 @@ hcl_message_send(int fd, struct hcl_message *message, const int *fds,
 
 /*
  * Takes one message.  1: @ret_message is filled, and @ret_fds (HCL_MESSAGE_FDS
- * entries, close-on-exec, the caller's) with descriptors or -1.  0: nothing to
- * read now.  -EPIPE: the other end is gone.  -EBADMSG: what came is no message.
+ * entries, close-on-exec, the caller's) with descriptors or -1: of a CONNECT,
+ * -1 means that this process has no descriptor left.  0: nothing to read now.
+ * -EPIPE: the other end is gone.  -EBADMSG: what came is no message.
  */
 __attribute__((warn_unused_result)) int
 hcl_message_receive(int fd, struct hcl_message *ret_message, int *ret_fds,

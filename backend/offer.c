@@ -18,6 +18,7 @@ struct offer_reading {
     const char *dir;
     uint64_t generation;
     uint32_t max_queues;
+    int verdict; /* -EBADMSG, -ECANCELED or 0; used after the commit */
 };
 
 /*
@@ -65,20 +66,23 @@ static int read_lives(struct hcl_store *store,
     if (rc < 0) {
         return node_fault(rc, err);
     }
+    if (offer->incarnation == 0) {
+        return hcl_err_set(err, -EBADMSG, "incarnation is 0");
+    }
     rc = hcl_store_read_id64(store, reading->dir, HCLIF_NODE_GENERATION,
                              &offer->generation, err);
     if (rc < 0) {
         return node_fault(rc, err);
     }
     if (offer->generation != reading->generation) {
-        return hcl_err_set(err, -EAGAIN, "it answers another generation");
+        return hcl_err_set(err, -ECANCELED, "it answers another generation");
     }
     return 0;
 }
 
-static int read_nodes(struct hcl_store *store, void *arg, struct hcl_err *err)
+static int read_nodes(struct hcl_store *store,
+                      const struct offer_reading *reading, struct hcl_err *err)
 {
-    struct offer_reading *reading = arg;
     struct hcl_offer *offer = reading->offer;
     unsigned int state;
     uint32_t version;
@@ -95,7 +99,7 @@ static int read_nodes(struct hcl_store *store, void *arg, struct hcl_err *err)
     }
     rc = read_lives(store, reading, err);
     if (rc < 0) {
-        return rc == -EAGAIN ? -ECANCELED : rc;
+        return rc;
     }
     rc = hcl_store_read_u32(store, reading->dir, HCLIF_NODE_VERSION,
                             HCLIF_VERSION, HCLIF_VERSION, &version, err);
@@ -110,17 +114,29 @@ static int read_nodes(struct hcl_store *store, void *arg, struct hcl_err *err)
     return read_ports(store, reading, err);
 }
 
+/* A verdict on reads that do not commit would be one on what never was. */
+static int read_offer(struct hcl_store *store, void *arg, struct hcl_err *err)
+{
+    struct offer_reading *reading = arg;
+    int rc = read_nodes(store, reading, err);
+
+    reading->verdict = rc == -EBADMSG || rc == -ECANCELED ? rc : 0;
+    return reading->verdict ? 0 : rc;
+}
+
 int hcl_offer_read(struct hcl_offer *offer, struct hcl_store *store,
                    const char *dir, uint32_t domid, uint64_t generation,
                    uint32_t max_queues, struct hcl_err *err)
 {
-    struct offer_reading reading = {offer, dir, generation, max_queues};
+    struct offer_reading reading = {offer, dir, generation, max_queues, 0};
     int rc;
 
     offer->domid = domid;
-    rc = hcl_store_transact(store, read_nodes, &reading, err);
-    /* -EAGAIN inside would have meant: try the transaction again. */
-    return rc == -ECANCELED ? -EAGAIN : rc;
+    rc = hcl_store_transact(store, read_offer, &reading, err);
+    if (rc < 0) {
+        return rc == -EAGAIN ? -EBUSY : rc; /* conflicts without end */
+    }
+    return reading.verdict == -ECANCELED ? -EAGAIN : reading.verdict;
 }
 
 /* ---- Control page ------------------------------------------------------ */
@@ -135,6 +151,12 @@ static int check_ports(const struct hcl_offer *offer, struct hcl_err *err)
         }
     }
     return 0;
+}
+
+/* A page that the guest did not grant, or no longer, is its fault. */
+static int map_fault(int rc)
+{
+    return rc == -EINVAL ? -EBADMSG : rc;
 }
 
 /* Private copies of what the guest may still be writing. */
@@ -154,7 +176,10 @@ static int read_extra(const struct hcl_offer *offer, struct hcl_gntdev *reader,
     }
     rc = hcl_gntdev_read(reader, offer->domid, control->extra_refs,
                          control->num_extra, copy->extra, err);
-    return rc < 0 ? hcl_err_prefix(err, "extra control pages") : 0;
+    if (rc < 0) {
+        hcl_err_prefix(err, "extra control pages");
+    }
+    return map_fault(rc);
 }
 
 int hcl_offer_load(struct hcl_offer *offer, struct hcl_gntdev *reader,
@@ -171,6 +196,7 @@ int hcl_offer_load(struct hcl_offer *offer, struct hcl_gntdev *reader,
     if (rc < 0) {
         hcl_err_prefix(err, "grant reference %u (control page)",
                        offer->control_ref);
+        rc = map_fault(rc);
         goto out;
     }
     rc = hcl_control_check(&copy->control, limits, HCLIF_VERSION,
@@ -276,45 +302,64 @@ void hcl_offer_name_page(const struct hcl_layout *layout, uint32_t index,
 }
 
 /*
- * Maps one page as the worker would: a page that is to be written and was
+ * Maps @count pages as the worker would: a page that is to be written and was
  * granted read-only fails, too.
  */
-static int try_page(const struct hcl_offer *offer, struct hcl_gntdev *reader,
-                    uint32_t index, struct hcl_err *err)
+static int try_pages(const struct hcl_offer *offer, struct hcl_gntdev *reader,
+                     uint32_t first, uint32_t count, struct hcl_err *err)
 {
-    bool writable = index >= hcl_layout_ro_pages(&offer->layout);
+    bool writable = first >= hcl_layout_ro_pages(&offer->layout);
     uint64_t offset;
-    void *page;
-    int rc = hcl_gntdev_register(reader, offer->domid, &offer->refs[index], 1,
-                                 &offset, err);
+    void *pages;
+    int rc = hcl_gntdev_register(reader, offer->domid, &offer->refs[first],
+                                 count, &offset, err);
 
     if (rc < 0) {
         return rc;
     }
-    rc = hcl_gntdev_map(reader, offset, 1, writable, &page, err);
+    rc = hcl_gntdev_map(reader, offset, count, writable, &pages, err);
     if (rc == 0) {
-        hcl_gntdev_unmap(reader, page, 1);
+        hcl_gntdev_unmap(reader, pages, count);
     }
-    hcl_gntdev_unregister(reader, offset, 1);
+    hcl_gntdev_unregister(reader, offset, count);
+    return map_fault(rc);
+}
+
+/* Halves a range that has a bad page until that is left, the first one. */
+static int find_in_range(const struct hcl_offer *offer,
+                         struct hcl_gntdev *reader, uint32_t first,
+                         uint32_t count, struct hcl_err *err)
+{
+    struct hcl_err why = {0};
+    int rc = try_pages(offer, reader, first, count, &why);
+    char page[64];
+
+    while (rc == -EBADMSG && count > 1) {
+        uint32_t half = count / 2;
+
+        rc = try_pages(offer, reader, first, half, &why);
+        if (rc == -EBADMSG) {
+            count = half;
+        } else if (rc == 0) {
+            first += half;
+            count -= half;
+            rc = -EBADMSG; /* so it is in the other half */
+        }
+    }
+    if (rc == -EBADMSG) {
+        hcl_offer_name_page(&offer->layout, first, page, sizeof(page));
+        hcl_err_sys(err, -EINVAL, "grant reference %u (%s) cannot be mapped",
+                    offer->refs[first], page);
+    }
     return rc;
 }
 
-void hcl_offer_find_bad(const struct hcl_offer *offer,
-                        struct hcl_gntdev *reader, struct hcl_err *err)
+int hcl_offer_find_bad(const struct hcl_offer *offer, struct hcl_gntdev *reader,
+                       struct hcl_err *err)
 {
-    uint32_t count = hcl_layout_ro_pages(&offer->layout) +
-                     hcl_layout_rw_pages(&offer->layout);
+    uint32_t ro = hcl_layout_ro_pages(&offer->layout);
+    uint32_t rw = hcl_layout_rw_pages(&offer->layout);
+    int rc = find_in_range(offer, reader, 0, ro, err);
 
-    for (uint32_t i = 0; i < count; i++) {
-        struct hcl_err why = {0};
-        int rc = try_page(offer, reader, i, &why);
-        char page[64];
-
-        if (rc < 0) {
-            hcl_offer_name_page(&offer->layout, i, page, sizeof(page));
-            hcl_err_sys(err, rc, "grant reference %u (%s) cannot be mapped",
-                        offer->refs[i], page);
-            return;
-        }
-    }
+    return rc == 0 ? find_in_range(offer, reader, ro, rw, err) : rc;
 }

@@ -32,7 +32,7 @@ struct hcl_offer {
  *
  * -EAGAIN: the frontend is no longer in state 3 for this generation: no fault.
  * -EBADMSG: a node is missing or malformed: a fault; offer->incarnation is set
- * if that could be read.  Others: xenstore itself.
+ * if that could be read.  Others: xenstore itself (-EBUSY: conflicts).
  */
 __attribute__((warn_unused_result)) int
 hcl_offer_read(struct hcl_offer *offer, struct hcl_store *store,
@@ -41,7 +41,7 @@ hcl_offer_read(struct hcl_offer *offer, struct hcl_store *store,
 
 /*
  * Copies the control page and its extra pages through @reader, and checks them.
- * -EBADMSG: a fault.  Others: a page cannot be mapped, also the guest's fault.
+ * -EBADMSG: a fault, also that a page is not granted.  Others: our own failure.
  */
 __attribute__((warn_unused_result)) int
 hcl_offer_load(struct hcl_offer *offer, struct hcl_gntdev *reader,
@@ -58,12 +58,14 @@ hcl_offer_prepare(const struct hcl_offer *offer, struct hcl_gntdev *gntdev,
                   struct hcl_message_connect *connect, struct hcl_err *err);
 
 /*
- * A worker could not map all: tries the references one by one, and puts into
- * @err which is the first bad one and what it is for ("rx pool page 3").
- * Leaves @err alone if each can be mapped.
+ * A worker could not map all: maps ever smaller ranges, so that a bad reference
+ * costs O(log n) maps.  -EBADMSG: @err says which is the first bad one and what
+ * it is for ("rx pool page 3").  0: all can be mapped now.  Others: our own
+ * failure.  Leaves @err alone but for -EBADMSG.
  */
-void hcl_offer_find_bad(const struct hcl_offer *offer,
-                        struct hcl_gntdev *reader, struct hcl_err *err);
+__attribute__((warn_unused_result)) int
+hcl_offer_find_bad(const struct hcl_offer *offer, struct hcl_gntdev *reader,
+                   struct hcl_err *err);
 
 /* "tx pool page 3": what reference number @index of the list is for. */
 void hcl_offer_name_page(const struct hcl_layout *layout, uint32_t index,

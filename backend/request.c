@@ -192,15 +192,23 @@ static bool place_buffers(struct hcl_connection *c, struct hcl_entry *entry,
     return true;
 }
 
-/* Puts the entry first in its handle's list. */
+/* Puts the entry first in its handle's list and in the connection's. */
 static void link_entry(struct hcl_handle *handle, struct hcl_entry *entry)
 {
+    struct hcl_connection *c = handle->connection;
+
     entry->next = handle->entries;
     entry->link = &handle->entries;
     if (entry->next) {
         entry->next->link = &entry->next;
     }
     handle->entries = entry;
+    entry->next_job = c->jobs;
+    entry->job_link = &c->jobs;
+    if (entry->next_job) {
+        entry->next_job->job_link = &entry->next_job;
+    }
+    c->jobs = entry;
 }
 
 static uint16_t start_job(struct hcl_queue *queue, struct hcl_handle *handle,

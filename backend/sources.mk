@@ -5,6 +5,7 @@
 HCL_BACKEND_SRCS := \
 	backend/supervisor_main.c \
 	backend/attachment.c \
+	backend/attachment_admit.c \
 	backend/attachment_nodes.c \
 	backend/device_config.c \
 	backend/device_list.c \

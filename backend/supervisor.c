@@ -232,7 +232,7 @@ static void fail(struct hcl_supervisor *supervisor, const struct hcl_err *err)
 
 static void say_ready(struct hcl_supervisor *supervisor)
 {
-    if (!supervisor->said_ready) {
+    if (supervisor->scanned && supervisor->settled && !supervisor->said_ready) {
         supervisor->said_ready = true;
         printf("ready\n");
         fflush(stdout);
@@ -263,6 +263,7 @@ static void on_store(void *arg, uint32_t events)
     }
     run_pending(supervisor);
     /* The first event of the watch found what was there before us. */
+    supervisor->scanned = true;
     say_ready(supervisor);
     check_stopped(supervisor);
 }
@@ -275,7 +276,6 @@ static int start_serving(struct hcl_supervisor *supervisor, struct hcl_err *err)
     if (rc < 0) {
         return rc;
     }
-    supervisor->serving = true;
     return hcl_source_new(&supervisor->store_source, supervisor->loop,
                           hcl_store_fd(supervisor->store), EPOLLIN, on_store,
                           supervisor, err);
@@ -372,14 +372,12 @@ static void on_signal(void *arg, int signal)
 /* ---- Events of keepers ------------------------------------------------- */
 
 /*
- * Guests are looked at once every worker has been ready, or has failed: a
- * mistake in hcl.conf is said before anybody connects.
+ * "ready" is said once every worker has been ready, or has failed: a mistake in
+ * hcl.conf is said instead.  Guests of a device do not wait for the others.
  */
 static void check_settled(struct hcl_supervisor *supervisor)
 {
-    struct hcl_err err = {0};
-
-    if (supervisor->serving || supervisor->stopping) {
+    if (supervisor->settled || supervisor->stopping) {
         return;
     }
     for (unsigned int i = 0; i < supervisor->num_keepers; i++) {
@@ -396,9 +394,8 @@ static void check_settled(struct hcl_supervisor *supervisor)
             return;
         }
     }
-    if (start_serving(supervisor, &err) < 0) {
-        fail(supervisor, &err);
-    }
+    supervisor->settled = true;
+    say_ready(supervisor);
 }
 
 static void on_keeper_changed(void *arg, struct hcl_keeper *keeper)
@@ -519,6 +516,10 @@ static int start(struct hcl_supervisor *supervisor,
         return rc;
     }
     rc = hcl_hotplug_new(&supervisor->hotplug, setup->hotplug, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = start_serving(supervisor, err);
     if (rc < 0) {
         return rc;
     }

@@ -29,7 +29,8 @@ struct hcl_supervisor {
     struct hcl_attachment *attachments; /* owned; any order */
     uint32_t last_connection;           /* number given out last */
     struct hcl_timer stop_timer;
-    bool serving; /* backend/hcl is watched */
+    bool scanned; /* what was there before us has state 1, at least */
+    bool settled; /* each worker has been ready, or has failed */
     bool said_ready;
     bool stopping;          /* SIGTERM, or a mistake */
     struct hcl_err failure; /* why it ends; code 0: as asked */

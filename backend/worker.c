@@ -191,6 +191,16 @@ static void close_client(struct client *client, enum hcl_close_reason reason,
     tell(worker, &message);
 }
 
+/* doc/protocol.md 3.2: looked at after each wake-up, and from time to time. */
+static bool close_if_dead(struct client *client)
+{
+    if (hcl_connection_peer_alive(hcl_guest_connection(client->guest))) {
+        return false;
+    }
+    close_client(client, HCL_CLOSE_PEER_GONE, "the guest's program has ended");
+    return true;
+}
+
 static void on_alive_timer(void *arg)
 {
     struct hcl_worker *worker = arg;
@@ -198,10 +208,7 @@ static void on_alive_timer(void *arg)
 
     for (struct client *client = worker->clients; client; client = next) {
         next = client->next;
-        if (!hcl_connection_peer_alive(hcl_guest_connection(client->guest))) {
-            close_client(client, HCL_CLOSE_PEER_GONE,
-                         "the guest's program has ended");
-        }
+        close_if_dead(client);
     }
     if (worker->clients) {
         hcl_timer_start(&worker->alive, worker->loop, ALIVE_PERIOD_US,
@@ -211,10 +218,12 @@ static void on_alive_timer(void *arg)
 
 static void on_guest_event(void *arg, bool broken)
 {
+    struct client *client = arg;
+
     if (broken) {
-        close_client(arg, HCL_CLOSE_PEER_GONE, "its event channel is broken");
-    } else {
-        run_add(arg);
+        close_client(client, HCL_CLOSE_BROKEN, "its event channel is broken");
+    } else if (!close_if_dead(client)) {
+        run_add(client);
     }
 }
 
@@ -230,20 +239,35 @@ static void refuse(struct hcl_worker *worker, uint32_t id,
     tell(worker, &message);
 }
 
+/* We are the ones who fail: the supervisor tries again. */
+static void refuse_ours(struct hcl_worker *worker, uint32_t id,
+                        const char *text)
+{
+    struct hcl_err err = {0};
+
+    hcl_err_set(&err, -ENOMEM, "%s", text);
+    refuse(worker, id, HCL_REFUSAL_OTHER, &err);
+}
+
 static void serve_connect(struct hcl_worker *worker,
                           const struct hcl_message_connect *connect,
                           const int *fds)
 {
     struct hcl_message message = {.type = HCL_MESSAGE_CONNECTED};
-    struct client *client = calloc(1, sizeof(*client));
+    struct client *client;
     enum hcl_refusal refusal;
     struct hcl_err err = {0};
 
+    if (fds[0] < 0 || fds[1] < 0) {
+        refuse_ours(worker, connect->connection,
+                    "hcl-worker is out of descriptors");
+        return;
+    }
+    client = calloc(1, sizeof(*client));
     if (!client) {
         close(fds[0]);
         close(fds[1]);
-        hcl_err_set(&err, -ENOMEM, "no memory for a connection");
-        refuse(worker, connect->connection, HCL_REFUSAL_OTHER, &err);
+        refuse_ours(worker, connect->connection, "no memory for a connection");
         return;
     }
     client->worker = worker;

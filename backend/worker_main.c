@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "log.h"
@@ -40,6 +41,17 @@ static void drop_early(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Each connection takes some; nothing here uses select. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct hcl_worker *worker = NULL;
@@ -54,6 +66,7 @@ int main(int argc, char **argv)
     snprintf(prefix, sizeof(prefix), "hcl-worker %s", argv[1]);
     hcl_log_init(prefix, HCL_LOG_INFO);
     drop_early();
+    raise_descriptors();
     rc = hcl_worker_new(&worker, HCL_MESSAGE_FD, &err);
     if (rc < 0) {
         goto out; /* the supervisor has been told, and logs it */

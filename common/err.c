@@ -5,6 +5,7 @@
 #undef hcl_err_sys
 #undef hcl_err_prefix
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,9 @@ int hcl_err_prefix(struct hcl_err *err, const char *fmt, ...)
     char prefix[HCL_ERR_TEXT], text[HCL_ERR_TEXT];
     va_list args;
 
+    if (!err) {
+        return -EINVAL; /* nobody asked; the caller has the code already */
+    }
     va_start(args, fmt);
     vsnprintf(prefix, sizeof(prefix), fmt, args);
     va_end(args);

@@ -28,7 +28,9 @@ int hcl_err_set(struct hcl_err *err, int code, const char *fmt, ...)
 int hcl_err_sys(struct hcl_err *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "<formatted>: " before the text that stands in @err; returns its code.
+/*
+ * Puts "<formatted>: " before the text that stands in @err; returns its code.
+ * With NULL there is nothing to do, and no code: -EINVAL.
  */
 int hcl_err_prefix(struct hcl_err *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -54,6 +54,7 @@
 #define HCLIF_NODE_MAX_HANDLES "max-handles"
 #define HCLIF_NODE_IDEMPOTENT "idempotent"   /* comma-separated opcodes */
 #define HCLIF_NODE_INCARNATION "incarnation" /* 16 hex digits; both */
+#define HCLIF_NODE_DEPARTED "departed"       /* 16 hex digits */
 #define HCLIF_NODE_ERROR "error"             /* a sentence for a person */
 
 /* Nodes of the frontend directory: written by the toolstack ... */

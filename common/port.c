@@ -46,7 +46,11 @@ int hcl_ports_adopt(struct hcl_ports **ret_ports, int fd, struct hcl_err *err)
     xenevtchn_handle *handle = xenevtchn_fdopen(NULL, fd, 0);
 
     if (!handle) {
-        return hcl_err_sys(err, -errno, "cannot adopt an event channel handle");
+        int rc =
+            hcl_err_sys(err, -errno, "cannot adopt an event channel handle");
+
+        close(fd);
+        return rc;
     }
     return ports_wrap(ret_ports, handle, err);
 }

@@ -16,7 +16,10 @@ struct hcl_ports;
 __attribute__((warn_unused_result)) int
 hcl_ports_open(struct hcl_ports **ret_ports, struct hcl_err *err);
 
-/* Takes over the descriptor @fd, which another process opened. */
+/*
+ * Takes over the descriptor @fd, which another process opened: also on failure,
+ * it is closed then.
+ */
 __attribute__((warn_unused_result)) int
 hcl_ports_adopt(struct hcl_ports **ret_ports, int fd, struct hcl_err *err);
 

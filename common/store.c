@@ -215,6 +215,19 @@ int hcl_store_list(struct hcl_store *store, const char *dir, unsigned int max,
     return 0;
 }
 
+int hcl_store_exists(struct hcl_store *store, const char *dir,
+                     struct hcl_err *err)
+{
+    unsigned int len;
+    void *value = xs_read(store->xs, store->transaction, dir, &len);
+
+    if (!value) {
+        return errno == ENOENT ? 0 : failed(err, "read", dir);
+    }
+    free(value);
+    return 1;
+}
+
 /* ---- Writing ----------------------------------------------------------- */
 
 int hcl_store_write(struct hcl_store *store, const char *dir, const char *node,
@@ -309,7 +322,7 @@ int hcl_store_transact(struct hcl_store *store,
         }
         ret = fn(store, arg, err);
         if (!xs_transaction_end(store->xs, store->transaction, ret < 0)) {
-            /* An aborted one that cannot even be ended is only reported. */
+            /* If an abort fails, what @fn said is what counts. */
             if (ret == 0) {
                 ret = errno == EAGAIN ? -EAGAIN
                                       : failed(err, "end", "a transaction");

@@ -83,6 +83,13 @@ __attribute__((warn_unused_result)) int
 hcl_store_list(struct hcl_store *store, const char *dir, unsigned int max,
                char ***ret_names, unsigned int *ret_count, struct hcl_err *err);
 
+/*
+ * 1 if there is a node @dir, whatever its value is: that of a directory may be
+ * its domain's word; 0 if there is none; or a negative errno.
+ */
+__attribute__((warn_unused_result)) int
+hcl_store_exists(struct hcl_store *store, const char *dir, struct hcl_err *err);
+
 /* ---- Writing ----------------------------------------------------------- */
 
 /* Writes a formatted value of at most HCL_STORE_VALUE bytes. */

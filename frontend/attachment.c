@@ -192,14 +192,12 @@ int hcl_attachment_locate(struct hcl_attachment *attachment, bool *ret_changed,
     return watch_backend(attachment, dir, err);
 }
 
-/* ---- Reading the backend's --------------------------------------------- */
-
 /* A life number that may be missing, or malformed, which is as bad. */
-static int read_id(struct hcl_attachment *attachment, const char *node,
-                   bool *ret_has, uint64_t *ret_id, struct hcl_err *err)
+static int read_id(struct hcl_attachment *attachment, const char *dir,
+                   const char *node, bool *ret_has, uint64_t *ret_id,
+                   struct hcl_err *err)
 {
-    int ret = hcl_store_read_id64(attachment->store, attachment->backend_dir,
-                                  node, ret_id, err);
+    int ret = hcl_store_read_id64(attachment->store, dir, node, ret_id, err);
 
     *ret_has = ret == 0;
     switch (ret) {
@@ -214,30 +212,74 @@ static int read_id(struct hcl_attachment *attachment, const char *node,
     }
 }
 
+int hcl_attachment_same_life(struct hcl_attachment *attachment,
+                             uint64_t incarnation, bool *ret_same,
+                             struct hcl_err *err)
+{
+    uint64_t found = 0;
+    bool has;
+    int ret = read_id(attachment, attachment->dir, HCLIF_NODE_INCARNATION, &has,
+                      &found, err);
+
+    *ret_same = ret == 0 && has && found == incarnation;
+    return ret;
+}
+
+int hcl_attachment_none_yet(struct hcl_attachment *attachment, bool *ret_none,
+                            struct hcl_err *err)
+{
+    char text[HCL_STORE_VALUE + 1];
+    int ret = hcl_store_read(attachment->store, HCL_ATTACHMENTS_DIR, "", text,
+                             sizeof(text), err);
+
+    *ret_none = ret == -ENOENT;
+    switch (ret) {
+    case -ENOENT:
+    case -EACCES:
+    case -EPERM:
+    case -EBADMSG:
+        return 0;
+    default:
+        return ret;
+    }
+}
+
+/* ---- Reading the backend's --------------------------------------------- */
+
 struct viewing {
     struct hcl_attachment *attachment;
     struct hcl_peer_view view;
+    bool paused;
 };
 
 static int read_view(struct hcl_store *store, void *arg, struct hcl_err *err)
 {
     struct viewing *viewing = arg;
     struct hcl_peer_view *view = &viewing->view;
+    const char *dir = viewing->attachment->backend_dir;
+    char pause[HCL_STORE_VALUE + 1];
     unsigned int state;
-    int ret = hcl_store_read_state(store, viewing->attachment->backend_dir,
-                                   &state, err);
+    int ret = hcl_store_read_state(store, dir, &state, err);
 
     if (ret < 0) {
         return ret;
     }
     view->state = (enum hcl_state)state;
-    ret = read_id(viewing->attachment, HCLIF_NODE_GENERATION,
+    ret = read_id(viewing->attachment, dir, HCLIF_NODE_GENERATION,
                   &view->has_generation, &view->generation, err);
     if (ret < 0) {
         return ret;
     }
-    return read_id(viewing->attachment, HCLIF_NODE_INCARNATION,
-                   &view->has_incarnation, &view->incarnation, err);
+    ret = read_id(viewing->attachment, dir, HCLIF_NODE_INCARNATION,
+                  &view->has_incarnation, &view->incarnation, err);
+    if (ret < 0) {
+        return ret;
+    }
+    viewing->paused = state == HCL_STATE_INITIALISING &&
+                      hcl_store_read(store, dir, HCLIF_NODE_PAUSE, pause,
+                                     sizeof(pause), NULL) == 0 &&
+                      strcmp(pause, "1") == 0;
+    return 0;
 }
 
 /*
@@ -245,13 +287,15 @@ static int read_view(struct hcl_store *store, void *arg, struct hcl_err *err)
  * that never was (doc/protocol.md 2.2).
  */
 int hcl_attachment_view(struct hcl_attachment *attachment,
-                        struct hcl_peer_view *ret_view, struct hcl_err *err)
+                        struct hcl_peer_view *ret_view, bool *ret_paused,
+                        struct hcl_err *err)
 {
     struct viewing viewing = {.attachment = attachment};
     int ret = hcl_store_transact(attachment->store, read_view, &viewing, err);
 
     if (ret == 0) {
         *ret_view = viewing.view;
+        *ret_paused = viewing.paused;
     }
     return ret;
 }
@@ -352,39 +396,74 @@ static int read_lists(struct hcl_attachment *attachment,
     return 0;
 }
 
-int hcl_attachment_offer(struct hcl_attachment *attachment,
-                         struct hcl_offer *ret_offer, struct hcl_err *err)
-{
-    struct hcl_offer offer = {0};
-    /*
-     * The generation first: if the backend changes meanwhile we answer one that
-     * is gone, which it ignores.
-     */
-    int ret =
-        hcl_store_read_id64(attachment->store, attachment->backend_dir,
-                            HCLIF_NODE_GENERATION, &offer.generation, err);
+struct offering {
+    struct hcl_attachment *attachment;
+    struct hcl_offer offer;
+    int ret;
+    struct hcl_err err;
+};
 
-    if (ret < 0) {
-        return fault_if(ret, err);
+static int read_nodes(struct hcl_attachment *attachment,
+                      struct hcl_offer *offer, struct hcl_err *err)
+{
+    unsigned int state;
+    int ret = hcl_store_read_state(attachment->store, attachment->backend_dir,
+                                   &state, err);
+
+    if (ret == 0 && state != HCL_STATE_INIT_WAIT) {
+        return hcl_err_set(err, -ESTALE, "the backend is not ready any more");
     }
-    ret = read_text(attachment, HCLIF_NODE_CLASS, NULL, offer.class_name,
-                    sizeof(offer.class_name), err);
-    if (ret < 0) {
-        return ret;
-    }
-    hcl_text_clean(offer.class_name);
-    ret = read_limits(attachment, &offer.limits, err);
-    if (ret < 0) {
-        return ret;
-    }
-    ret = read_lists(attachment, &offer, err);
     if (ret == 0) {
-        *ret_offer = offer;
+        ret = fault_if(
+            hcl_store_read_id64(attachment->store, attachment->backend_dir,
+                                HCLIF_NODE_GENERATION, &offer->generation, err),
+            err);
+    }
+    if (ret == 0) {
+        ret = read_text(attachment, HCLIF_NODE_CLASS, NULL, offer->class_name,
+                        sizeof(offer->class_name), err);
+    }
+    if (ret == 0) {
+        hcl_text_clean(offer->class_name);
+        ret = read_limits(attachment, &offer->limits, err);
+    }
+    if (ret == 0) {
+        ret = read_lists(attachment, offer, err);
     }
     return ret;
 }
 
-void hcl_attachment_reason(struct hcl_attachment *attachment, char *ret_text)
+static int read_offer(struct hcl_store *store, void *arg, struct hcl_err *err)
+{
+    struct offering *offering = arg;
+
+    (void)store;
+    (void)err;
+    memset(&offering->offer, 0, sizeof(offering->offer));
+    offering->ret =
+        read_nodes(offering->attachment, &offering->offer, &offering->err);
+    /* A fault counts only if the commit says that its nodes go together. */
+    return 0;
+}
+
+int hcl_attachment_offer(struct hcl_attachment *attachment,
+                         struct hcl_offer *ret_offer, struct hcl_err *err)
+{
+    struct offering offering = {.attachment = attachment};
+    int ret = hcl_store_transact(attachment->store, read_offer, &offering, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    if (offering.ret < 0) {
+        return hcl_err_set(err, offering.ret, "%s", offering.err.text);
+    }
+    *ret_offer = offering.offer;
+    return 0;
+}
+
+void hcl_attachment_reason(const struct hcl_attachment *attachment,
+                           char *ret_text)
 {
     hcl_attachment_text(attachment->store, attachment->backend_dir,
                         HCLIF_NODE_ERROR, ret_text, HCL_ERR_TEXT);

@@ -111,12 +111,33 @@ __attribute__((warn_unused_result)) int
 hcl_attachment_locate(struct hcl_attachment *attachment, bool *ret_changed,
                       struct hcl_err *err);
 
-/* Reads what the handshake looks at. */
+/*
+ * Whether this is still the life that published @incarnation: *@ret_same is
+ * false when the own directory does not say so, was made anew, or is missing.
+ */
+__attribute__((warn_unused_result)) int
+hcl_attachment_same_life(struct hcl_attachment *attachment,
+                         uint64_t incarnation, bool *ret_same,
+                         struct hcl_err *err);
+
+/*
+ * Whether the directory of all attachments is missing: a detach leaves it, so
+ * the guest was restored and the toolstack has not come to it yet.
+ */
+__attribute__((warn_unused_result)) int
+hcl_attachment_none_yet(struct hcl_attachment *attachment, bool *ret_none,
+                        struct hcl_err *err);
+
+/* Reads what the handshake looks at; *@ret_paused: `pause` is 1. */
 __attribute__((warn_unused_result)) int
 hcl_attachment_view(struct hcl_attachment *attachment,
-                    struct hcl_peer_view *ret_view, struct hcl_err *err);
+                    struct hcl_peer_view *ret_view, bool *ret_paused,
+                    struct hcl_err *err);
 
-/* Reads and checks what the backend offers.  -EPROTO, -EPROTONOSUPPORT. */
+/*
+ * Reads and checks what the backend offers.  -ESTALE: it is not in state 2 any
+ * more; -EPROTO, -EPROTONOSUPPORT.
+ */
 __attribute__((warn_unused_result)) int
 hcl_attachment_offer(struct hcl_attachment *attachment,
                      struct hcl_offer *ret_offer, struct hcl_err *err);
@@ -133,7 +154,8 @@ hcl_attachment_publish(struct hcl_attachment *attachment,
 
 /* Copies the backend's `error` to the HCL_ERR_TEXT bytes at @ret_text, or "".
  */
-void hcl_attachment_reason(struct hcl_attachment *attachment, char *ret_text);
+void hcl_attachment_reason(const struct hcl_attachment *attachment,
+                           char *ret_text);
 
 /*
  * Fills what is known about the attachment in @dir, whose devid is @devid.

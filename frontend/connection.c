@@ -2,6 +2,7 @@
 #include "connection.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -25,28 +26,45 @@ void hcl_connection_look_again(void *arg)
     connection->look = true;
 }
 
+/*
+ * Not while xenstore has news: after a restore that is how we hear of it, and
+ * the event channel is another domain's then (2.7).  The descriptor is
+ * readable, so hcl_connection_process comes, looks and rings.
+ */
 static void ring_doorbell(void *arg)
 {
     struct hcl_connection *connection = arg;
+    struct pollfd news = {.fd = hcl_store_fd(connection->attachment.store),
+                          .events = POLLIN};
 
-    hcl_ports_notify(connection->ports, connection->port);
+    if (poll(&news, 1, 0) > 0) {
+        connection->to_ring = true;
+    } else {
+        hcl_ports_notify(connection->ports, connection->port);
+    }
 }
 
 /* ---- Letting go -------------------------------------------------------- */
 
 /*
- * Reads the own domid.  After a plain save and restore it is another one, and
- * the event channels are those of a domain that is no more.
+ * Whether the domain that we published in is still this one.  After a plain
+ * save and restore it is another, mostly with another domid, and the event
+ * channels are those of a domain that is no more.
  */
-static int check_domid(struct hcl_connection *connection, struct hcl_err *err)
+static int check_life(struct hcl_connection *connection, struct hcl_err *err)
 {
-    bool changed;
+    bool changed, same = true;
     int ret =
         hcl_attachment_check_domid(&connection->attachment, &changed, err);
 
     if (changed) {
-        connection->stale = true;
         connection->restoring = true;
+    } else if (ret == 0 && connection->published) {
+        ret = hcl_attachment_same_life(&connection->attachment,
+                                       connection->incarnation, &same, err);
+    }
+    if (changed || !same) {
+        connection->stale = true;
         connection->moved = true;
     }
     return ret;
@@ -58,12 +76,15 @@ void hcl_connection_free_ports(struct hcl_connection *connection)
     hcl_source_free(connection->ports_source);
     connection->ports_source = NULL;
     if (connection->ports &&
-        (check_domid(connection, NULL) < 0 || connection->stale)) {
+        (check_life(connection, NULL) < 0 || connection->stale)) {
+        hcl_fork_guard_park(connection->guard, HCL_FORK_PORTS);
         hcl_ports_park(connection->ports);
     } else {
         hcl_ports_free(connection->ports);
     }
     connection->ports = NULL;
+    connection->published = false;
+    connection->to_ring = false;
     connection->broken = false;
     connection->stale = false;
     connection->guard->fds[HCL_FORK_PORTS] = -1;
@@ -119,13 +140,13 @@ static void set_backoff(struct hcl_connection *connection)
 /* Back to 1, to be connected anew. */
 static int restart(struct hcl_connection *connection, struct hcl_err *err)
 {
-    int ret = check_domid(connection, err);
+    int ret = check_life(connection, err);
 
     if (ret < 0 && ret != -ENOENT) {
         return ret;
     }
     if (connection->own == HCL_STATE_CONNECTED) {
-        /* In another domain the old rings mean nothing (2.7). */
+        /* In another life the old rings mean nothing (2.7). */
         if (!connection->stale) {
             hcl_session_drain(connection->session);
         }
@@ -175,15 +196,26 @@ static int connect_now(struct hcl_connection *connection, struct hcl_err *err)
 }
 
 /* Ends with the backend's own words, or ours. */
-static int end_by_backend(struct hcl_connection *connection, int code,
-                          bool write_it, const char *otherwise)
+static int end_refused(struct hcl_connection *connection)
 {
     char reason[HCL_ERR_TEXT];
     struct hcl_err err;
 
     hcl_attachment_reason(&connection->attachment, reason);
-    hcl_err_set(&err, code, "%s", reason[0] ? reason : otherwise);
-    end_with(connection, HCL_STATE_CLOSED, write_it, &err);
+    hcl_err_set(&err, -ECONNREFUSED, "%s",
+                reason[0] ? reason
+                          : "the backend refuses, and does not say why");
+    end_with(connection, HCL_STATE_CLOSED, true, &err);
+    return 0;
+}
+
+/* Nothing is written: only the toolstack can make the directory again. */
+static int end_gone(struct hcl_connection *connection)
+{
+    struct hcl_err err;
+
+    hcl_err_set(&err, -ENODEV, "the device was detached from this guest");
+    end_with(connection, HCL_STATE_CLOSED, false, &err);
     return 0;
 }
 
@@ -200,11 +232,9 @@ static int act(struct hcl_connection *connection, enum hcl_action action,
     case HCL_ACTION_RESTART:
         return restart(connection, err);
     case HCL_ACTION_REFUSED:
-        return end_by_backend(connection, -ECONNREFUSED, true,
-                              "the backend refuses, and does not say why");
+        return end_refused(connection);
     case HCL_ACTION_GONE:
-        return end_by_backend(connection, -ENODEV, false,
-                              "the device was detached from this guest");
+        return end_gone(connection);
     case HCL_ACTION_FAULT:
         return hcl_err_set(err, -EPROTO, "the backend wrote an illegal state");
     case HCL_ACTION_RELEASE:
@@ -217,7 +247,7 @@ static int act(struct hcl_connection *connection, enum hcl_action action,
 
 /* ---- Looking ----------------------------------------------------------- */
 
-/* Another domid: all that we had was another domain's. */
+/* Another life: all that we had was another domain's. */
 static int leave_old_domain(struct hcl_connection *connection,
                             struct hcl_err *err)
 {
@@ -236,7 +266,11 @@ static int check_place(struct hcl_connection *connection, struct hcl_err *err)
     connection->moved = false;
     connection->absent = ret == -ENOENT;
     if (connection->absent) {
-        return 0;
+        bool none;
+
+        ret = hcl_attachment_none_yet(&connection->attachment, &none, err);
+        connection->restoring |= none;
+        return ret;
     }
     if (ret < 0 || !changed || connection->own == HCL_STATE_CLOSING) {
         return ret;
@@ -247,17 +281,25 @@ static int check_place(struct hcl_connection *connection, struct hcl_err *err)
 
 static int check_peer(struct hcl_connection *connection, struct hcl_err *err)
 {
-    bool published = connection->own != HCL_STATE_INITIALISING;
     struct hcl_peer_view view = {.state = HCL_STATE_GONE};
+    bool published = connection->own != HCL_STATE_INITIALISING;
+    bool paused = false;
     int ret = 0;
 
     if (!connection->absent) {
-        ret = hcl_attachment_view(&connection->attachment, &view, err);
+        ret = hcl_attachment_view(&connection->attachment, &view, &paused, err);
     }
     connection->peer = view.state;
     connection->peer_now = hcl_handshake_backend_state(
         &view, published, connection->offer.generation,
         connection->incarnation);
+    if (view.state == HCL_STATE_GONE && !connection->absent) {
+        /* Its domain ended; the attachment may be made anew. */
+        connection->peer_now = HCL_STATE_INITIALISING;
+    } else if (view.state != HCL_STATE_GONE) {
+        /* What is missing after a pause will come again (2.7). */
+        connection->restoring = paused;
+    }
     return ret;
 }
 
@@ -265,7 +307,8 @@ static void look(struct hcl_connection *connection)
 {
     enum hcl_action action;
     struct hcl_err err;
-    int ret = check_domid(connection, &err);
+    int ret = check_life(connection, &err);
+    bool placed = connection->moved;
 
     if (ret == -ENOENT) {
         return;
@@ -279,6 +322,13 @@ static void look(struct hcl_connection *connection)
     if (ret == 0) {
         ret = check_peer(connection, &err);
     }
+    if (ret == 0 && !placed && !connection->absent &&
+        connection->peer == HCL_STATE_GONE) {
+        /* The backend's directory alone, or both? */
+        connection->moved = true;
+        connection->look = true;
+        return;
+    }
     if (ret == 0 && connection->restoring &&
         connection->peer_now == HCL_STATE_GONE &&
         connection->own != HCL_STATE_CLOSING) {
@@ -287,7 +337,6 @@ static void look(struct hcl_connection *connection)
         return;
     }
     if (ret == 0) {
-        connection->restoring = false;
         action = hcl_handshake_next(HCL_FRONTEND, connection->own,
                                     connection->peer_now);
         ret = act(connection, action, &err);
@@ -391,6 +440,10 @@ void hcl_connection_process(struct hcl_connection *connection)
     if (step > 0) {
         hcl_connection_serve(connection);
     }
+    if (connection->to_ring && !connection->look) {
+        connection->to_ring = false;
+        hcl_ports_notify(connection->ports, connection->port);
+    }
 }
 
 void hcl_connection_shut(struct hcl_connection *connection)
@@ -431,21 +484,29 @@ int hcl_connection_timed_out(const struct hcl_connection *connection,
                              struct hcl_err *err)
 {
     uint32_t domid = connection->attachment.backend_domid;
-    char reason[HCL_ERR_TEXT];
+    char reason[HCL_ERR_TEXT] = "";
     const char *hint = "";
 
-    if (connection->absent || connection->peer == HCL_STATE_GONE) {
+    if (connection->absent) {
         return hcl_err_set(err, -ETIMEDOUT,
                            "timed out: the device is not attached, after a "
                            "restore of this guest (does hclctl watch run on "
                            "the host?)");
     }
-    if (connection->peer_now == HCL_STATE_INITIALISING) {
+    if (connection->peer == HCL_STATE_GONE) {
+        return hcl_err_set(err, -ETIMEDOUT,
+                           "timed out: the backend's domain %u is gone "
+                           "(attach the device again on the host)",
+                           domid);
+    }
+    /* In the other states it may be of a connection long past (2.3). */
+    if (connection->peer == HCL_STATE_INITIALISING ||
+        connection->peer == HCL_STATE_CLOSED) {
+        hcl_attachment_reason(&connection->attachment, reason);
+    }
+    if (connection->peer_now == HCL_STATE_INITIALISING && !reason[0]) {
         hint = " (is hcl-backend running there?)";
     }
-    hcl_attachment_text(connection->attachment.store,
-                        connection->attachment.backend_dir, HCLIF_NODE_ERROR,
-                        reason, sizeof(reason));
     return hcl_err_set(
         err, -ETIMEDOUT,
         "timed out: the backend in domain %u is in state %s%s%s%s", domid,

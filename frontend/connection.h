@@ -55,9 +55,11 @@ struct hcl_connection {
     bool look;      /* something in xenstore may be new */
     bool moved;     /* the backend's place may be another */
     bool absent;    /* the own directory is not there */
-    bool restoring; /* and will come: the guest has a new domid */
-    bool stale;     /* the event channel is that of another domid */
+    bool restoring; /* and will come: after a move or a pause */
+    bool published; /* xenstore has `incarnation`, as long as this life lasts */
+    bool stale;     /* the event channel is that of another life */
     bool broken;    /* the event channel handle */
+    bool to_ring;   /* the backend, after a look */
     bool has_pools;
 
     struct hcl_timer retry;

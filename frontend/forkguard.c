@@ -2,6 +2,7 @@
 #include "forkguard.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* Protects the list; held over fork, so that the child sees it whole. */
@@ -9,6 +10,14 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct hcl_fork_guard *guards;
 static int install_error;
+
+/* Descriptors that are kept for ever; the list only grows. */
+struct parked {
+    struct parked *next;
+    int fd; /* -1: in a child */
+};
+
+static struct parked *parked;
 
 static void before_fork(void)
 {
@@ -23,6 +32,7 @@ static void parent_after_fork(void)
 static void child_after_fork(void)
 {
     struct hcl_fork_guard *guard;
+    struct parked *kept;
     int i;
 
     for (guard = guards; guard; guard = guard->next) {
@@ -32,6 +42,12 @@ static void child_after_fork(void)
             }
         }
         guard->forked = true;
+    }
+    for (kept = parked; kept; kept = kept->next) {
+        if (kept->fd >= 0) {
+            close(kept->fd);
+            kept->fd = -1;
+        }
     }
     pthread_mutex_unlock(&mutex);
 }
@@ -59,6 +75,20 @@ int hcl_fork_guard_start(struct hcl_fork_guard *guard)
     guards = guard;
     pthread_mutex_unlock(&mutex);
     return 0;
+}
+
+void hcl_fork_guard_park(struct hcl_fork_guard *guard, enum hcl_fork_fd which)
+{
+    struct parked *kept = calloc(1, sizeof(*kept));
+
+    pthread_mutex_lock(&mutex);
+    if (kept) {
+        kept->fd = guard->fds[which];
+        kept->next = parked;
+        parked = kept;
+    }
+    guard->fds[which] = -1;
+    pthread_mutex_unlock(&mutex);
 }
 
 void hcl_fork_guard_stop(struct hcl_fork_guard *guard)

@@ -31,6 +31,14 @@ struct hcl_fork_guard {
 __attribute__((warn_unused_result)) int
 hcl_fork_guard_start(struct hcl_fork_guard *guard);
 
+/*
+ * The descriptor @which stays open for ever and has no owner any more: the
+ * event channels of another life, which nobody may be the last to close.  A
+ * child closes it while its parent still has it.  Without memory for that, a
+ * child keeps it.
+ */
+void hcl_fork_guard_park(struct hcl_fork_guard *guard, enum hcl_fork_fd which);
+
 /* Once, after a start that succeeded. */
 void hcl_fork_guard_stop(struct hcl_fork_guard *guard);
 

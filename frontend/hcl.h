@@ -26,6 +26,10 @@
  * fork: the child has no part in the connection: its calls return -EOWNERDEAD,
  * pool memory is not mapped there, hcl_close frees what is private.
  *
+ * A program that does not call the library, or watch hcl_device_fd, for long
+ * keeps its memory shared for that long: `hclctl save` and a detach wait for
+ * it, and give up in the end.
+ *
  * Times: milliseconds; -1 is no limit.  A time-out covers all that happens
  * meanwhile, reconnecting too.  Requests to xenstored, which all but data
  * transfers need, have no limit of their own.
@@ -211,7 +215,7 @@ enum hcl_result_status {
     HCL_BUSY = 4,        /* -EBUSY: another handle or guest has it */
     HCL_DENIED = 5,      /* -EACCES: not allowed for this guest */
     HCL_LIMIT = 6,       /* -EDQUOT: a budget of this guest is used up */
-    HCL_IO_ERROR = 7,    /* -EIO: the hardware failed; the text may say how */
+    HCL_IO_ERROR = 7,    /* -EIO: the hardware failed */
     HCL_GONE = 8,        /* -ENXIO: the hardware is not there */
     HCL_CANCELLED = 9,   /* -ECANCELED */
     HCL_TIMEOUT = 10,    /* -ETIME: the hardware did not answer in time */
@@ -232,8 +236,8 @@ struct hcl_result {
     int error;       /* 0 or a negative errno, from status */
     uint32_t status; /* enum hcl_result_status */
     uint32_t rx_bytes;
-    uint32_t flags; /* HCL_OVERRUN */
-    char text[HCL_RESULT_TEXT];
+    uint32_t flags;             /* HCL_OVERRUN */
+    char text[HCL_RESULT_TEXT]; /* more about a failure, or "" */
 };
 
 /*

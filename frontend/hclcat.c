@@ -36,14 +36,19 @@ static const char usage[] =
     "  -w  first write standard input, to its end, to the device; then read\n"
     "      only if there is -n. A device of class echo answers what it gets\n"
     "  -n  read BYTES bytes; without it, until the device ends\n"
-    "  -t  take SECONDS at most for everything; without it, 10 to connect\n"
-    "      and no limit after that\n"
+    "  -t  take SECONDS at most for everything, and 3 more to end it if the\n"
+    "      backend does not answer; without it, 10 to connect and no limit\n"
+    "      after that\n"
     "  -h  print this\n"
     "\n"
     "Exit status: 0 done, 1 usage, or standard input or output failed, 2 no\n"
     "such device, 3 refused, 4 timed out, 5 the device failed or was "
     "detached,\n"
     "6 in use, 128 and more a signal.\n";
+
+static const char short_usage[] =
+    "usage: hclcat [-n BYTES] [-t SECONDS] [-w] NAME | hclcat -l  "
+    "(-h for help)\n";
 
 #define CONNECT_MS 10000
 #define CHUNK_BYTES 32768
@@ -62,6 +67,7 @@ struct cat {
     uint32_t in_bytes;  /* what one request can carry */
     uint32_t out_bytes; /* what one answer can carry */
     int wake_fd;        /* readable once a signal has come */
+    int ended;          /* why the device is of no use any more, or 0 */
 };
 
 /* The write end of a pipe, so that a signal cannot come between test and poll.
@@ -189,35 +195,65 @@ static int time_left_ms(const struct cat *cat)
                                                : (int)(cat->deadline_ms - now);
 }
 
-/*
- * Waits until @fd has one of @events (or an error); 0, or -EINTR after a
- * signal, -ETIMEDOUT, -EPIPE when nobody reads @out_fd (-1: no matter), -errno.
- */
-static int wait_for(const struct cat *cat, int fd, short events, int out_fd)
+/* Places of descriptors in what wait_once polls. */
+enum { WAKE, WANTED, OUT, DEVICE, NUM_FDS };
+
+static int wait_once(const struct cat *cat, struct pollfd *fds)
 {
-    struct pollfd fds[3] = {
-        {.fd = cat->wake_fd, .events = POLLIN},
-        {.fd = fd, .events = events},
-        {.fd = out_fd}, /* POLLERR comes unasked */
-    };
     int ret;
 
     do {
-        ret = poll(fds, 3, time_left_ms(cat));
+        ret = poll(fds, NUM_FDS, time_left_ms(cat));
     } while (ret < 0 && errno == EINTR);
     if (ret < 0) {
         return -errno;
     }
-    if (fds[0].revents) {
+    if (fds[WAKE].revents) {
         return -EINTR;
     }
-    if (fds[2].revents & POLLERR) {
+    if (fds[OUT].revents & POLLERR) {
         return -EPIPE;
     }
     return ret == 0 ? -ETIMEDOUT : 0;
 }
 
-static int wait_for_result(const struct cat *cat, struct hcl_result *result)
+/*
+ * Waits until @fd has one of @events (or an error); 0, or -EINTR after a
+ * signal, -ETIMEDOUT, -EPIPE when nobody reads @out_fd (-1: no matter), -errno.
+ * Meanwhile the device is served, so that a detach or save does not wait for
+ * us; its end ends a wait for input, while output is still due.
+ */
+static int wait_for(struct cat *cat, int fd, short events, int out_fd)
+{
+    int ret, device_fd = hcl_device_fd(cat->device);
+    struct pollfd fds[NUM_FDS] = {
+        [WAKE] = {.fd = cat->wake_fd, .events = POLLIN},
+        [WANTED] = {.fd = fd, .events = events},
+        [OUT] = {.fd = out_fd}, /* POLLERR comes unasked */
+        [DEVICE] = {.fd = device_fd, .events = POLLIN},
+    };
+
+    for (;;) {
+        if (fd == device_fd || cat->ended) {
+            fds[DEVICE].fd = -1;
+        }
+        if (cat->ended && events == POLLIN) {
+            return cat->ended;
+        }
+        ret = wait_once(cat, fds);
+        if (ret < 0) {
+            return ret;
+        }
+        if (fds[DEVICE].fd >= 0 && fds[DEVICE].revents) {
+            cat->ended = hcl_process(cat->device, NULL);
+        }
+        if (fds[WANTED].revents) {
+            return 0;
+        }
+    }
+}
+
+static int wait_for_result(struct cat *cat, struct hcl_result *result)
 {
     bool to_print = !cat->write_input || cat->has_bytes;
     int ret;
@@ -261,7 +297,7 @@ static int end_by(const struct cat *cat, int ret)
 /* ---- Standard output and input ----------------------------------------- */
 
 /* All of it, at once; EXIT_DONE or the exit status. */
-static int put_out(const struct cat *cat, const uint8_t *data, size_t bytes)
+static int put_out(struct cat *cat, const uint8_t *data, size_t bytes)
 {
     ssize_t done;
     int ret;
@@ -289,7 +325,7 @@ static int put_out(const struct cat *cat, const uint8_t *data, size_t bytes)
 }
 
 /* Fills *@ret_bytes, 0 at the end; EXIT_DONE or the exit status. */
-static int get_in(const struct cat *cat, uint32_t *ret_bytes)
+static int get_in(struct cat *cat, uint32_t *ret_bytes)
 {
     ssize_t got;
     int ret;
@@ -315,7 +351,7 @@ static int get_in(const struct cat *cat, uint32_t *ret_bytes)
  * One request; EXIT_DONE or the exit status.  The buffers are in the pools if
  * those exist, so that a request that is left behind at the end harms nothing.
  */
-static int request(const struct cat *cat, const struct hcl_io *io,
+static int request(struct cat *cat, const struct hcl_io *io,
                    struct hcl_result *result)
 {
     int ret = hcl_submit(cat->handle, io, NULL);
@@ -580,7 +616,8 @@ int main(int argc, char **argv)
     int status;
 
     if (!parse(&cat, argc, argv, &status)) {
-        fputs(usage, status == EXIT_DONE ? stdout : stderr);
+        fputs(status == EXIT_DONE ? usage : short_usage,
+              status == EXIT_DONE ? stdout : stderr);
         return status;
     }
     return cat.list ? list(&cat) : run(&cat);

@@ -78,7 +78,7 @@ int hcl_lock_take(uint32_t devid, int *ret_fd, struct hcl_err *err)
     if (ret < 0) {
         return ret;
     }
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         return hcl_err_sys(err, -errno, "cannot open the lock file %s", path);
     }

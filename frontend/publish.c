@@ -126,8 +126,13 @@ static int publish_memory(struct hcl_connection *connection,
     }
     if (ret == 0) {
         connection->incarnation = publication.incarnation;
+        connection->published = true;
         connection->own = HCL_STATE_INITIALISED;
         return 0;
+    }
+    if (ret == -ENOENT) {
+        /* The own directory is not there: perhaps this is another life. */
+        connection->stale = true;
     }
     hcl_connection_free_ports(connection);
     (void)!hcl_memory_release(&connection->memory, connection->share, NULL);
@@ -138,7 +143,6 @@ int hcl_connection_publish(struct hcl_connection *connection,
                            struct hcl_err *err)
 {
     uint64_t now = hcl_now_us();
-    unsigned int state;
     int ret;
 
     if (now < connection->publish_after_us) {
@@ -150,12 +154,7 @@ int hcl_connection_publish(struct hcl_connection *connection,
     }
     ret =
         hcl_attachment_offer(&connection->attachment, &connection->offer, err);
-    if (ret == -EPROTO &&
-        hcl_store_read_state(connection->attachment.store,
-                             connection->attachment.backend_dir, &state,
-                             NULL) == 0 &&
-        state != HCL_STATE_INIT_WAIT) {
-        /* It went away while we read. */
+    if (ret == -ESTALE) {
         return 0;
     }
     if (ret == 0) {

@@ -98,16 +98,14 @@ void hcl_queue_kick(struct hcl_queue *queue)
     }
 }
 
-/* What a completion may say that it brings. */
+/*
+ * What a completion may say that it brings: the answer, or a text about the
+ * failure, in data[], however much was asked for (doc/protocol.md 3.3).
+ */
 static uint32_t most_bytes(const struct hcl_request *request, uint16_t status)
 {
-    bool inside = !(request->flags & HCLIF_RX_POOL);
-
-    /* A text about the failure, however much was asked for. */
-    if (inside && (status == HCLIF_STATUS_IO || status == HCLIF_STATUS_GONE)) {
-        return HCLIF_COMPLETION_DATA;
-    }
-    return request->rx_bytes;
+    return status == HCLIF_STATUS_OK ? request->rx_bytes
+                                     : HCLIF_COMPLETION_DATA;
 }
 
 int hcl_queue_take(struct hcl_queue *queue, struct hclif_completion *completion,
@@ -168,7 +166,7 @@ const char *hcl_queue_fault_text(enum hcl_queue_fault fault)
     case HCL_QUEUE_UNUSED_TAG:
         return "a completion has a tag that is not in flight";
     case HCL_QUEUE_BAD_ANSWER:
-        return "a completion has more bytes than were asked for";
+        return "a completion has more bytes than it may have";
     }
     return "no fault";
 }

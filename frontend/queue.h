@@ -32,7 +32,7 @@ enum hcl_queue_fault {
     HCL_QUEUE_BAD_SEQUENCE, /* neither old nor new */
     HCL_QUEUE_BAD_TAG,      /* not below the number of slots */
     HCL_QUEUE_UNUSED_TAG,   /* no request in flight has it */
-    HCL_QUEUE_BAD_ANSWER,   /* more bytes than were asked for */
+    HCL_QUEUE_BAD_ANSWER,   /* more bytes than asked for, or a text can have */
 };
 
 struct hcl_queue {

@@ -56,8 +56,7 @@ void hcl_result_local(struct hcl_result *result, enum hcl_result_status status,
 }
 
 void hcl_result_completed(struct hcl_result *result,
-                          const struct hclif_completion *completion,
-                          uint8_t flags)
+                          const struct hclif_completion *completion)
 {
     uint32_t bytes = completion->rx_bytes;
 
@@ -69,9 +68,7 @@ void hcl_result_completed(struct hcl_result *result,
     result->flags = completion->flags & HCL_OVERRUN;
     if (completion->status == HCLIF_STATUS_OK) {
         result->rx_bytes = bytes;
-    } else if ((completion->status == HCLIF_STATUS_IO ||
-                completion->status == HCLIF_STATUS_GONE) &&
-               !(flags & HCLIF_RX_POOL) && bytes <= HCLIF_COMPLETION_DATA) {
+    } else if (bytes <= HCLIF_COMPLETION_DATA) {
         memcpy(result->text, completion->data, bytes);
         hcl_text_clean(result->text);
     }

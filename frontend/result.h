@@ -12,13 +12,9 @@
 void hcl_result_local(struct hcl_result *result, enum hcl_result_status status,
                       int error, const char *text);
 
-/*
- * What a checked completion says; @flags are the request's HCLIF_TX_POOL and
- * HCLIF_RX_POOL.
- */
+/* What a checked completion says. */
 void hcl_result_completed(struct hcl_result *result,
-                          const struct hclif_completion *completion,
-                          uint8_t flags);
+                          const struct hclif_completion *completion);
 
 /* For a person; never NULL. */
 const char *hcl_result_status_text(uint32_t status);

@@ -113,7 +113,7 @@ static void finish_completed(struct hcl_session *session,
 {
     const void *from = completion->data;
 
-    hcl_result_completed(&request->result, completion, request->flags);
+    hcl_result_completed(&request->result, completion);
     if (request->rx_piece) {
         from = request->rx_piece;
     }
@@ -172,7 +172,7 @@ static void handle_completed(struct hcl_session *session,
     } else if (completion->status == HCLIF_STATUS_OK) {
         handle->state = HCL_HANDLE_OPEN;
     } else {
-        hcl_result_completed(&handle->failure, completion, 0);
+        hcl_result_completed(&handle->failure, completion);
         handle->state = HCL_HANDLE_FAILED;
         finish_waiting(session, handle, handle->failure.status,
                        handle->failure.error, handle->failure.text);

@@ -48,11 +48,10 @@ expect_status() {
 
 # holds_within SECONDS COMMAND...: until the command succeeds or time is up.
 holds_within() {
-    holds_within_left=$(($1 * 20))
+    holds_within_end=$(($(cut -d . -f 1 /proc/uptime) + $1 + 1))
     shift
     until "$@" > /dev/null 2>&1; do
-        [ "$holds_within_left" -gt 0 ] || return 1
-        holds_within_left=$((holds_within_left - 1))
+        [ "$(cut -d . -f 1 /proc/uptime)" -lt "$holds_within_end" ] || return 1
         sleep 0.05
     done
 }
@@ -280,6 +279,36 @@ frontend_node() {
 # backend_state GUEST DEVID STATE
 backend_state() {
     [ "$(backend_node "$1" "$2" state)" = "$3" ]
+}
+
+# has_read GUEST BYTES: its program has written more than that to /tmp/read.
+has_read() {
+    has_read_now=$(guest "$1" 'wc -c < /tmp/read') && [ "$has_read_now" -gt "$2" ]
+}
+
+# goes_on GUEST: it reads on.  Twice: the first bytes may have been on their way.
+goes_on() {
+    has_read "$1" 0
+    wait_for 30 has_read "$1" "$has_read_now"
+    wait_for 30 has_read "$1" "$has_read_now"
+}
+
+# start_paced GUEST: sends a line to echo0 every tenth of a second, for eight
+# seconds, and keeps what comes back.  end_paced GUEST: it is the same.
+start_paced() {
+    guest "$1" 'i=0; while [ $i -lt 80 ]; do printf "line %03d\n" $i
+        i=$((i + 1)); usleep 100000; done | tee /tmp/in |
+        hclcat -w -n 720 echo0 > /tmp/out; echo $? > /tmp/status' &
+    start_paced_command=$!
+    wait_for 30 guest "$1" test -s /tmp/out
+}
+
+end_paced() {
+    wait "$start_paced_command" || fail "the guest's command was lost"
+    expect_equal "$(guest "$1" 'cat /tmp/status; wc -c < /tmp/in
+        cmp /tmp/in /tmp/out && echo same')" "0
+720
+same" "status and data of the paced echo"
 }
 
 # xenstore_has PATH: yes or no.

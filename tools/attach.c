@@ -126,7 +126,10 @@ static int find_gone(struct hcl_store *store, const char *name,
     return -ENOENT;
 }
 
-/* Finds DEVICE, by name or devid, among the attachments of @guest. */
+/*
+ * Finds DEVICE, by name or devid, among the attachments of @guest: rather one
+ * whose two sides agree than one that only a backend calls so.
+ */
 static int find_device(const struct hcl_attachment *list, unsigned int count,
                        const struct hcl_guest *guest, const char *device,
                        struct hcl_attachment *ret_at, struct hcl_err *err)
@@ -134,17 +137,18 @@ static int find_device(const struct hcl_attachment *list, unsigned int count,
     const struct hcl_attachment *found = NULL;
     uint32_t devid;
     unsigned int i;
+    int rank, best = 0;
     bool number = hcl_guest_number(device, HCL_ITEM_MAX_DEVID, &devid);
 
     for (i = 0; i < count; i++) {
         if (list[i].frontend != guest->domid) {
             continue;
         }
-        if (!strcmp(list[i].device, device)) {
-            found = &list[i];
-            break;
-        }
-        if (number && !found && list[i].devid == devid) {
+        rank = (!strcmp(list[i].device, device)    ? 4
+                : number && list[i].devid == devid ? 2
+                                                   : 0);
+        if (rank && rank + list[i].agreed > best) {
+            best = rank + list[i].agreed;
             found = &list[i];
         }
     }
@@ -191,8 +195,8 @@ static int backend_left(void *arg, struct hcl_err *err)
 {
     const struct leaving *leaving = arg;
     enum hcl_state backend, frontend;
-    int ret = hcl_attachment_states(leaving->store, leaving->at, &backend,
-                                    &frontend, err);
+    int ret = hcl_attachment_holders(leaving->store, leaving->at, &backend,
+                                     &frontend, err);
 
     if (ret < 0) {
         return ret;
@@ -205,8 +209,8 @@ static int frontend_left(void *arg, struct hcl_err *err)
 {
     const struct leaving *leaving = arg;
     enum hcl_state backend, frontend;
-    int ret = hcl_attachment_states(leaving->store, leaving->at, &backend,
-                                    &frontend, err);
+    int ret = hcl_attachment_holders(leaving->store, leaving->at, &backend,
+                                     &frontend, err);
 
     if (ret < 0) {
         return ret;

@@ -9,6 +9,7 @@
 
 #include "hclif.h"
 #include "loop.h"
+#include "stop.h"
 
 #define MAX_ENTRIES 65536
 #define TOKEN "hclctl"
@@ -77,6 +78,50 @@ int hcl_attachment_states(struct hcl_store *store,
     return 0;
 }
 
+/* Read after the state: a next life has written another by then. */
+static bool has_departed(struct hcl_store *store,
+                         const struct hcl_attachment *at)
+{
+    char back[HCL_STORE_PATH], front[HCL_STORE_PATH];
+    uint64_t departed, incarnation;
+
+    hcl_attachment_backend_dir(at, back);
+    hcl_attachment_frontend_dir(at, front);
+    return hcl_store_read_id64(store, back, HCLIF_NODE_DEPARTED, &departed,
+                               NULL) == 0 &&
+           hcl_store_read_id64(store, front, HCLIF_NODE_INCARNATION,
+                               &incarnation, NULL) == 0 &&
+           departed == incarnation;
+}
+
+int hcl_attachment_holders(struct hcl_store *store,
+                           const struct hcl_attachment *at,
+                           enum hcl_state *ret_backend,
+                           enum hcl_state *ret_frontend, struct hcl_err *err)
+{
+    int ret = hcl_attachment_states(store, at, ret_backend, ret_frontend, err);
+
+    if (ret == 0 &&
+        (*ret_frontend == HCL_STATE_INITIALISED ||
+         *ret_frontend == HCL_STATE_CONNECTED ||
+         *ret_frontend == HCL_STATE_CLOSING) &&
+        has_departed(store, at)) {
+        *ret_frontend = HCL_STATE_CLOSED;
+    }
+    return ret;
+}
+
+bool hcl_attachment_leaving(struct hcl_store *store,
+                            const struct hcl_attachment *at)
+{
+    char dir[HCL_STORE_PATH], online[8];
+
+    hcl_attachment_backend_dir(at, dir);
+    return hcl_store_read(store, dir, HCLIF_NODE_ONLINE, online, sizeof(online),
+                          NULL) == 0 &&
+           !strcmp(online, "0");
+}
+
 int hcl_attachment_item(struct hcl_store *store,
                         const struct hcl_attachment *at,
                         struct hcl_item *ret_item, struct hcl_err *err)
@@ -110,13 +155,16 @@ struct set {
 static int set_node(struct hcl_store *store, void *arg, struct hcl_err *err)
 {
     const struct set *set = arg;
-    char dir[HCL_STORE_PATH], value[8];
+    char dir[HCL_STORE_PATH];
     int ret;
 
     hcl_attachment_backend_dir(set->at, dir);
-    ret = hcl_store_read(store, dir, "", value, sizeof(value), err);
-    if (ret < 0) {
-        return ret;
+    ret = hcl_store_exists(store, dir, err);
+    if (ret <= 0) {
+        return ret < 0 ? ret
+                       : hcl_err_set(err, -ENOENT,
+                                     "domain %u has no devid %u any more",
+                                     set->at->frontend, set->at->devid);
     }
     if (!set->value) {
         return hcl_store_remove(store, dir, set->node, err);
@@ -152,11 +200,36 @@ struct list {
     unsigned int count;
 };
 
+/* True if the guest's directory names @backend. */
+static bool names_backend(struct hcl_store *store, const char *front,
+                          uint32_t backend)
+{
+    uint32_t named;
+
+    return hcl_store_read_u32(store, front, HCLIF_NODE_BACKEND_ID, 0,
+                              HCL_GUEST_MAX_DOMID, &named, NULL) == 0 &&
+           named == backend;
+}
+
+/* Fills in the device's name, and whether the guest agrees. */
+static void read_names(struct hcl_store *store, struct hcl_attachment *at)
+{
+    char dir[HCL_STORE_PATH], device[HCL_ITEM_DEVICE];
+
+    hcl_attachment_backend_dir(at, dir);
+    hcl_attachment_text(store, dir, HCLIF_NODE_DEVICE, at->device,
+                        sizeof(at->device));
+    hcl_attachment_frontend_dir(at, dir);
+    hcl_attachment_text(store, dir, HCLIF_NODE_DEVICE, device, sizeof(device));
+    at->agreed = at->device[0] && !strcmp(at->device, device) &&
+                 names_backend(store, dir, at->backend);
+}
+
 /* Adds what one backend has of one guest. */
 static int list_guest(struct hcl_store *store, uint32_t backend,
                       uint32_t frontend, struct list *list, struct hcl_err *err)
 {
-    struct hcl_attachment *grown, at = {backend, frontend, 0, ""};
+    struct hcl_attachment *grown, at = {backend, frontend, 0, "", false};
     char dir[HCL_STORE_PATH];
     char **names;
     unsigned int i, count;
@@ -176,9 +249,7 @@ static int list_guest(struct hcl_store *store, uint32_t backend,
     list->item = grown;
     for (i = 0; i < count; i++) {
         if (hcl_guest_number(names[i], HCL_ITEM_MAX_DEVID, &at.devid)) {
-            hcl_attachment_backend_dir(&at, dir);
-            hcl_attachment_text(store, dir, HCLIF_NODE_DEVICE, at.device,
-                                sizeof(at.device));
+            read_names(store, &at);
             list->item[list->count++] = at;
         }
     }
@@ -290,12 +361,23 @@ static int remove_empty_parents(struct hcl_store *store, uint32_t backend,
 static int remove_both(struct hcl_store *store, void *arg, struct hcl_err *err)
 {
     const struct hcl_attachment *at = arg;
+    struct hcl_attachment other = *at;
     char dir[HCL_STORE_PATH];
-    int ret;
+    int ret = 0;
 
+    /* Another backend may have made a directory for this devid, too. */
     hcl_attachment_frontend_dir(at, dir);
-    ret = hcl_store_remove(store, dir, "", err);
+    if (hcl_store_read_u32(store, dir, HCLIF_NODE_BACKEND_ID, 0,
+                           HCL_GUEST_MAX_DOMID, &other.backend, NULL) == 0 &&
+        other.backend != at->backend) {
+        hcl_attachment_backend_dir(&other, dir);
+        ret = hcl_store_exists(store, dir, err);
+        hcl_attachment_frontend_dir(at, dir);
+    }
     if (ret == 0) {
+        ret = hcl_store_remove(store, dir, "", err);
+    }
+    if (ret >= 0) {
         hcl_attachment_backend_dir(at, dir);
         ret = hcl_store_remove(store, dir, "", err);
     }
@@ -378,11 +460,18 @@ static int wait_until(struct hcl_store *store, uint64_t deadline_us,
                       int (*fn)(void *arg, struct hcl_err *err), void *arg,
                       struct hcl_err *err)
 {
-    struct pollfd pollfd = {.fd = hcl_store_fd(store), .events = POLLIN};
+    /* poll(2) takes no notice of a descriptor that is -1. */
+    struct pollfd pollfds[] = {
+        {.fd = hcl_store_fd(store), .events = POLLIN},
+        {.fd = hcl_stop_fd(), .events = POLLIN},
+    };
     uint64_t now_us;
     int ret;
 
     for (;;) {
+        if (hcl_stop_wanted()) {
+            return hcl_err_set(err, -EINTR, "ended by a signal");
+        }
         ret = drain(store, err);
         if (ret == 0) {
             ret = fn(arg, err);
@@ -394,7 +483,7 @@ static int wait_until(struct hcl_store *store, uint64_t deadline_us,
         if (now_us >= deadline_us) {
             return hcl_err_set(err, -ETIMEDOUT, "the time is over");
         }
-        if (poll(&pollfd, 1, (int)((deadline_us - now_us + 999) / 1000)) < 0 &&
+        if (poll(pollfds, 2, (int)((deadline_us - now_us + 999) / 1000)) < 0 &&
             errno != EINTR) {
             return hcl_err_sys(err, -errno, "poll");
         }

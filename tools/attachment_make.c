@@ -31,7 +31,17 @@ static int check_other(struct hcl_store *store, struct make *make,
         /* Left behind by a guest that had this domid before. */
         return hcl_store_remove(store, dir, "", err);
     }
+    /* Another backend's word alone counts for nothing. */
+    if (!other->agreed && other->backend != make->at.backend) {
+        return 0;
+    }
     if (!strcmp(other->device, make->item->device)) {
+        if (hcl_attachment_leaving(store, other)) {
+            return hcl_err_set(err, -EBUSY,
+                               "'%s' of domain %u is being detached: repeat "
+                               "hclctl detach",
+                               other->device, other->frontend);
+        }
         make->at = *other;
         return hcl_err_set(err, -EEXIST,
                            "domain %u has '%s' already: devid %u, from domain "
@@ -46,23 +56,23 @@ static int check_other(struct hcl_store *store, struct make *make,
     return 0;
 }
 
-/* True if @devid is free among backend directories and in the guest. */
+/* True if @devid is free in the guest and in the backend's own directory. */
 static bool devid_free(struct hcl_store *store, const struct make *make,
                        const struct hcl_attachment *others, unsigned int count,
                        uint32_t devid)
 {
     struct hcl_attachment at = {.frontend = make->guest->domid, .devid = devid};
-    char dir[HCL_STORE_PATH], state[8];
+    char dir[HCL_STORE_PATH];
     unsigned int i;
 
     for (i = 0; i < count; i++) {
-        if (others[i].devid == devid) {
+        if (others[i].devid == devid &&
+            (others[i].agreed || others[i].backend == make->at.backend)) {
             return false;
         }
     }
     hcl_attachment_frontend_dir(&at, dir);
-    return hcl_store_read(store, dir, "", state, sizeof(state), NULL) ==
-           -ENOENT;
+    return hcl_store_exists(store, dir, NULL) == 0;
 }
 
 /* Refuses what the guest has already, and finds a devid. */
@@ -103,21 +113,24 @@ static int choose_devid(struct hcl_store *store, struct make *make,
 static int check_domains(struct hcl_store *store, const struct make *make,
                          struct hcl_err *err)
 {
-    char dir[HCL_STORE_PATH], value[8];
+    char dir[HCL_STORE_PATH];
     int ret;
 
     snprintf(dir, sizeof(dir), "/local/domain/%u%s", make->at.frontend,
              make->at.frontend ? "/device" : "");
-    ret = hcl_store_read(store, dir, "", value, sizeof(value), NULL);
-    if (ret == -ENOENT) {
-        return hcl_err_set(err, ret, "domain %u is gone", make->at.frontend);
+    ret = hcl_store_exists(store, dir, err);
+    if (ret == 0) {
+        return hcl_err_set(err, -ENOENT, "domain %u is gone",
+                           make->at.frontend);
     }
-    snprintf(dir, sizeof(dir), "/local/domain/%u", make->at.backend);
-    ret = hcl_store_read(store, dir, "", value, sizeof(value), NULL);
-    if (ret == -ENOENT) {
+    if (ret > 0) {
+        snprintf(dir, sizeof(dir), "/local/domain/%u", make->at.backend);
+        ret = hcl_store_exists(store, dir, err);
+    }
+    if (ret == 0) {
         return hcl_err_set(err, -ENODEV, "domain %u is gone", make->at.backend);
     }
-    return 0;
+    return ret < 0 ? ret : 0;
 }
 
 /*

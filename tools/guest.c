@@ -81,12 +81,12 @@ int hcl_guest_read(struct hcl_store *store, uint32_t domid,
     int ret;
 
     snprintf(dir, sizeof(dir), DOMAINS "/%u", domid);
-    ret = hcl_store_read(store, dir, "", buf, sizeof(buf), err);
-    if (ret == -ENOENT) {
+    ret = hcl_store_exists(store, dir, err);
+    if (ret == 0) {
         return hcl_err_set(err, -ENOENT, "there is no domain %u (see xl list)",
                            domid);
     }
-    if (ret == 0) {
+    if (ret > 0) {
         ret = read_optional(store, dir, "name", guest.name, sizeof(guest.name),
                             err);
     }

@@ -109,11 +109,30 @@ struct hcl_item *hcl_items_find(const struct hcl_items *items,
     return NULL;
 }
 
+/* The item with this devid, or NULL. */
+static struct hcl_item *find_devid(const struct hcl_items *items,
+                                   uint32_t devid)
+{
+    unsigned int i;
+
+    for (i = 0; devid != HCL_ITEM_ANY_DEVID && i < items->count; i++) {
+        if (items->item[i].devid == devid) {
+            return &items->item[i];
+        }
+    }
+    return NULL;
+}
+
 int hcl_items_put(struct hcl_items *items, const struct hcl_item *item,
                   struct hcl_err *err)
 {
     struct hcl_item *at = hcl_items_find(items, item->device);
+    struct hcl_item *other = find_devid(items, item->devid);
 
+    /* A list with a number twice could be written, but not be read again. */
+    if (other && other != at) {
+        other->devid = HCL_ITEM_ANY_DEVID;
+    }
     if (at) {
         *at = *item;
         return 0;
@@ -131,6 +150,29 @@ int hcl_items_put(struct hcl_items *items, const struct hcl_item *item,
     return 0;
 }
 
+int hcl_items_learn(struct hcl_items *items, const struct hcl_item *item,
+                    struct hcl_err *err)
+{
+    const struct hcl_item *same = hcl_items_find(items, item->device);
+    const struct hcl_item *other = find_devid(items, item->devid);
+    int ret;
+
+    if (same && (same == other || same->devid == HCL_ITEM_ANY_DEVID)) {
+        return 0;
+    }
+    if (same || other) {
+        return hcl_err_set(err, -EEXIST,
+                           "devid %u from domain %s calls itself '%s', but "
+                           "%s is devid %u from domain %s",
+                           item->devid, item->backend, item->device,
+                           same ? same->device : other->device,
+                           same ? same->devid : other->devid,
+                           same ? same->backend : other->backend);
+    }
+    ret = hcl_items_put(items, item, err);
+    return ret < 0 ? ret : 1;
+}
+
 bool hcl_items_drop(struct hcl_items *items, const char *device)
 {
     struct hcl_item *at = hcl_items_find(items, device);
@@ -145,18 +187,6 @@ bool hcl_items_drop(struct hcl_items *items, const char *device)
     return true;
 }
 
-static bool devid_used(const struct hcl_items *items, uint32_t devid)
-{
-    unsigned int i;
-
-    for (i = 0; i < items->count; i++) {
-        if (items->item[i].devid == devid) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void hcl_items_number(struct hcl_items *items)
 {
     uint32_t devid = 0;
@@ -164,7 +194,7 @@ void hcl_items_number(struct hcl_items *items)
 
     for (i = 0; i < items->count; i++) {
         if (items->item[i].devid == HCL_ITEM_ANY_DEVID) {
-            while (devid_used(items, devid)) {
+            while (find_devid(items, devid)) {
                 devid++;
             }
             items->item[i].devid = devid;
@@ -189,7 +219,7 @@ static int add_new(struct hcl_items *items, const char *text,
                            "device '%s' stands in the list already",
                            item.device);
     }
-    if (item.devid != HCL_ITEM_ANY_DEVID && devid_used(items, item.devid)) {
+    if (find_devid(items, item.devid)) {
         return hcl_err_set(err, -EINVAL, "devid %u stands in the list already",
                            item.devid);
     }

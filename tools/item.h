@@ -52,10 +52,21 @@ void hcl_items_clear(struct hcl_items *items);
 struct hcl_item *hcl_items_find(const struct hcl_items *items,
                                 const char *device);
 
-/* Adds a copy of @item, or replaces the one of the same device. */
+/*
+ * Adds a copy of @item, or replaces the one of the same device.  Another one
+ * with its devid, which must then be one that is not attached, loses that.
+ */
 __attribute__((warn_unused_result)) int
 hcl_items_put(struct hcl_items *items, const struct hcl_item *item,
               struct hcl_err *err);
+
+/*
+ * Adds @item, as somebody's directory has it, but changes none that is there:
+ * 1 added, 0 it is there already, -EEXIST another has its name or number.
+ */
+__attribute__((warn_unused_result)) int
+hcl_items_learn(struct hcl_items *items, const struct hcl_item *item,
+                struct hcl_err *err);
 
 /* Takes the item of @device out; false if there is none. */
 bool hcl_items_drop(struct hcl_items *items, const char *device);

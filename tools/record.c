@@ -58,8 +58,8 @@ char *hcl_record_format(const struct hcl_record *record)
           "hclctl.\nname = ",
           out);
     put_string(out, record->guest.name);
-    fprintf(out, "\ndomid = %u\nsaved = %u\nboot = ", record->guest.domid,
-            record->saved);
+    fprintf(out, "\ndomid = %u\nsaved = %u\nsaver = %u\nboot = ",
+            record->guest.domid, record->saved, record->saver);
     put_string(out, record->boot);
     fprintf(out, "\nwritten = %llu\nhcl = [\n",
             (unsigned long long)record->written_ms);
@@ -122,6 +122,10 @@ int hcl_record_parse(struct hcl_record *record, const char *uuid,
     }
     if (ret == 0) {
         record->saved = !strcmp(number, "1");
+        ret = get_text(config, "saver", number, sizeof(number), err);
+    }
+    if (ret == 0) {
+        record->saver = (uint32_t)strtoul(number, NULL, 10);
         ret = get_text(config, "written", number, sizeof(number), err);
     }
     if (ret == 0) {
@@ -162,7 +166,7 @@ int hcl_record_load(struct hcl_record *record, const char *dir,
     }
     ret = hcl_record_parse(record, uuid, config, err);
     hcl_config_free(config);
-    if (ret < 0) {
+    if (ret < 0 && err) {
         hcl_err_prefix(err, "%s", path);
     }
     return ret;
@@ -345,9 +349,14 @@ int hcl_record_update(const char *dir, const struct hcl_guest *guest,
     if (hcl_record_load(&record, dir, guest->uuid, NULL) < 0) {
         memset(&record, 0, sizeof(record));
     }
+    if (record.guest.domid != guest->domid) {
+        /* Another life: whoever paused the last one is done with it. */
+        record.saver = 0;
+    }
     changed = fn(&record, arg) || record.guest.domid != guest->domid;
     if (changed) {
         record.guest = *guest;
+        hcl_items_number(&record.items);
         ret = hcl_record_store(&record, dir, err);
     }
     close(fd);
@@ -385,9 +394,12 @@ int hcl_record_drop(const char *dir, const struct hcl_guest *guest,
 
 static bool set_saved(struct hcl_record *record, void *arg)
 {
-    bool saved = *(bool *)arg, changed = record->saved != saved;
+    bool saved = *(bool *)arg;
+    uint32_t saver = saved ? (uint32_t)getpid() : 0;
+    bool changed = record->saved != saved || record->saver != saver;
 
     record->saved = saved;
+    record->saver = saver;
     return changed;
 }
 
@@ -395,4 +407,34 @@ int hcl_record_set_saved(const char *dir, const struct hcl_guest *guest,
                          bool saved, struct hcl_err *err)
 {
     return hcl_record_update(dir, guest, set_saved, &saved, err);
+}
+
+/* What /proc calls a process; "" if there is none. */
+static void read_comm(const char *pid, char *comm, size_t size)
+{
+    char path[64];
+    FILE *in;
+
+    snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+    in = fopen(path, "re");
+    if (!in || !fgets(comm, (int)size, in)) {
+        comm[0] = '\0';
+    }
+    if (in) {
+        fclose(in);
+    }
+}
+
+bool hcl_record_forsaken(const struct hcl_record *record)
+{
+    char pid[12], theirs[32], ours[32];
+
+    if (record->saver == 0) {
+        return false;
+    }
+    /* Another program may have the number by now. */
+    snprintf(pid, sizeof(pid), "%u", record->saver);
+    read_comm(pid, theirs, sizeof(theirs));
+    read_comm("self", ours, sizeof(ours));
+    return hcl_record_older(record, 0) || strcmp(theirs, ours) != 0;
 }

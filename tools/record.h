@@ -6,6 +6,7 @@
  *     name = "guest1"
  *     domid = 5
  *     saved = 0
+ *     saver = 0
  *     boot = "6f0f2d1c-..."
  *     written = 812345
  *     hcl = [ "device=rng0,backend=0,devid=0", ]
@@ -30,6 +31,7 @@
 struct hcl_record {
     struct hcl_guest guest; /* domid: the last one that it had */
     bool saved;             /* by xl save; kept until it is restored */
+    uint32_t saver; /* the hclctl save that has paused its devices, or 0 */
     /*
      * When it was last written: which boot of this host, and milliseconds since
      * then, as processes' start times are counted.
@@ -67,7 +69,8 @@ void hcl_record_remove(const char *dir, const char *uuid);
 
 /*
  * Changes the record of @guest under the lock: @fn may change its items and
- * saved, and returns true if it did.  Made where it is missing.
+ * saved, and returns true if it did.  Made where it is missing.  Items
+ * without a devid get one.
  */
 __attribute__((warn_unused_result)) int
 hcl_record_update(const char *dir, const struct hcl_guest *guest,
@@ -84,10 +87,13 @@ __attribute__((warn_unused_result)) int
 hcl_record_drop(const char *dir, const struct hcl_guest *guest,
                 const char *device, struct hcl_err *err);
 
-/* hcl_record_update: it is being saved, or not. */
+/* hcl_record_update: it is being saved by this process, or is not. */
 __attribute__((warn_unused_result)) int
 hcl_record_set_saved(const char *dir, const struct hcl_guest *guest, bool saved,
                      struct hcl_err *err);
+
+/* True if a hclctl save paused the guest's devices and is no more. */
+bool hcl_record_forsaken(const struct hcl_record *record);
 
 /* Calls @fn for the uuid of each record in @dir. */
 void hcl_record_each(const char *dir, void (*fn)(void *arg, const char *uuid),

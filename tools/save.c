@@ -12,6 +12,7 @@
 #include "hclif.h"
 #include "record.h"
 #include "save_file.h"
+#include "stop.h"
 #include "xl.h"
 
 #define PAUSE_WAIT_US 10000000
@@ -42,8 +43,8 @@ static int all_released(void *arg, struct hcl_err *err)
     int ret;
 
     for (i = 0; i < save->count; i++) {
-        ret = hcl_attachment_states(save->store, &save->list[i], &backend,
-                                    &frontend, err);
+        ret = hcl_attachment_holders(save->store, &save->list[i], &backend,
+                                     &frontend, err);
         if (ret < 0) {
             return ret;
         }
@@ -57,20 +58,38 @@ static int all_released(void *arg, struct hcl_err *err)
     return 1;
 }
 
+static void warn_skipped(void *arg, const char *text)
+{
+    (void)arg;
+    hcl_command_warn("%s; left out", text);
+}
+
+static bool learn_all(struct hcl_record *record, void *arg)
+{
+    const struct save *save = arg;
+    struct hcl_attachment_learn learn = {
+        .store = save->store,
+        .domid = save->guest.domid,
+        .skipped = warn_skipped,
+    };
+    struct hcl_err err;
+
+    if (hcl_attachment_learn(&learn, &record->items, &err) < 0) {
+        hcl_command_warn("the guest may lack devices after its restore: %s",
+                         err.text);
+    }
+    return true;
+}
+
 /* Remembers the guest's devices, also those that were attached by other means.
  */
-static void remember(const struct save *save, const char *state_dir, bool saved)
+static void remember(struct save *save, const char *state_dir, bool saved)
 {
-    struct hcl_item item;
     struct hcl_err err;
-    unsigned int i;
     int ret = 0;
 
-    for (i = 0; saved && ret == 0 && i < save->count; i++) {
-        ret = hcl_attachment_item(save->store, &save->list[i], &item, &err);
-        if (ret == 0) {
-            ret = hcl_record_put(state_dir, &save->guest, &item, &err);
-        }
+    if (saved) {
+        ret = hcl_record_update(state_dir, &save->guest, learn_all, save, &err);
     }
     if (ret == 0) {
         ret = hcl_record_set_saved(state_dir, &save->guest, saved, &err);
@@ -97,7 +116,7 @@ static int pause_all(const struct save *save, const char *value,
     return ret;
 }
 
-static void resume_all(const struct save *save, const char *state_dir)
+static void resume_all(struct save *save, const char *state_dir)
 {
     struct hcl_err err;
 
@@ -123,6 +142,10 @@ static int wait_released(struct save *save, uint64_t timeout_us,
         save->need_backend = false;
         ret = all_released(save, err);
         ret = ret > 0 ? 0 : ret < 0 ? ret : -ETIMEDOUT;
+    }
+    if (ret == -EINTR) {
+        hcl_err_set(err, ret, "ended by a signal; %s was not saved",
+                    save->guest.name);
     }
     if (ret == -ETIMEDOUT) {
         at = &save->list[save->waiting];
@@ -157,6 +180,11 @@ static int save_guest(struct save *save, const char *file,
     if (save->count == 0) {
         return xl_save(save->guest.domid, file, options->checkpoint, err);
     }
+    /* The guest must not stay paused, whatever happens to this program. */
+    ret = hcl_stop_hold(err);
+    if (ret < 0) {
+        return ret;
+    }
     remember(save, options->state_dir, true);
     ret = pause_all(save, "1", err);
     if (ret == 0) {
@@ -169,8 +197,12 @@ static int save_guest(struct save *save, const char *file,
         resume_all(save, options->state_dir);
         return ret;
     }
-    ret = hcl_attachment_reap(save->store, save->guest.domid, err);
-    return ret < 0 ? ret : 0;
+    /* It is saved, and hclctl watch or the next attach clears up as well. */
+    if (hcl_attachment_reap(save->store, save->guest.domid, err) < 0) {
+        hcl_command_warn("what the backends have of the guest stays behind: %s",
+                         err->text);
+    }
+    return 0;
 }
 
 static int run_save(const struct hcl_command *command, int argc, char **argv)
@@ -212,7 +244,7 @@ const struct hcl_command hcl_command_save = {
         "Saves a guest with xl, after its devices were released, so that\n"
         "its programs keep them across the restore.  If they are not\n"
         "released in time or xl fails, the guest gets them back and goes\n"
-        "on.\n"
+        "on; so it does if SIGINT, SIGTERM or SIGHUP ends the wait.\n"
         "\n"
         "  -c            leave the guest running, as xl save -c\n"
         "  -t SECONDS    how long the guest gets to release its devices\n"

@@ -7,6 +7,7 @@ HCL_HCLCTL_SRCS := \
 	tools/attach.c \
 	tools/attachment.c \
 	tools/attachment_make.c \
+	tools/attachment_record.c \
 	tools/command.c \
 	tools/create.c \
 	tools/domains.c \
@@ -17,6 +18,7 @@ HCL_HCLCTL_SRCS := \
 	tools/record.c \
 	tools/save.c \
 	tools/save_file.c \
+	tools/stop.c \
 	tools/watch.c \
 	tools/watch_guest.c \
 	tools/watch_source.c \

@@ -89,6 +89,7 @@ static void visit(struct hcl_watch *watch, const struct hcl_domain *domain)
 static void free_guest(struct hcl_watch_guest *guest)
 {
     hcl_items_clear(&guest->items);
+    hcl_items_clear(&guest->missing);
     free(guest);
 }
 
@@ -184,8 +185,7 @@ static void look(void *arg)
         }
     }
     for (guest = watch->guests; watch->recheck && guest; guest = guest->next) {
-        if (guest->phase == HCL_WATCH_SETTLED && !guest->dying &&
-            (guest->pending || guest->foreign)) {
+        if (guest->phase == HCL_WATCH_SETTLED && !guest->dying) {
             hcl_watch_guest_recheck(watch, guest);
         }
     }

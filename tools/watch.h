@@ -24,7 +24,7 @@
 enum hcl_watch_phase {
     HCL_WATCH_LOOKING, /* its name is not in xenstore yet */
     HCL_WATCH_WAITING, /* its devices are known; it is not introduced yet */
-    HCL_WATCH_SETTLED, /* nothing more to do, but see pending and foreign */
+    HCL_WATCH_SETTLED, /* nothing more to do, but see missing and foreign */
 };
 
 /* One domain that the hypervisor lists. */
@@ -37,8 +37,9 @@ struct hcl_watch_guest {
     bool older;             /* than this program's start */
     bool listed;            /* in this round's list */
     bool dying;
-    bool reaped;  /* while it was dying */
-    bool pending; /* an item of its record has no backend domain yet */
+    bool reaped; /* while it was dying */
+    /* Owned: those of its record that could not be attached yet. */
+    struct hcl_items missing;
     bool foreign; /* an item of its record has a backend that may restart */
     enum hcl_shutdown shutdown;
     uint64_t found_us;
@@ -74,7 +75,10 @@ struct hcl_watch {
 void hcl_watch_guest_settle(struct hcl_watch *watch,
                             struct hcl_watch_guest *guest);
 
-/* Attaches what its record has and xenstore has not. */
+/*
+ * Another domain appeared: attaches what was missing, or may be after a restart
+ * of its backend, and ends a pause that a killed hclctl save left.
+ */
 void hcl_watch_guest_recheck(struct hcl_watch *watch,
                              struct hcl_watch_guest *guest);
 

@@ -9,12 +9,23 @@
 #include <string.h>
 
 #include "attachment.h"
+#include "hclif.h"
 #include "log.h"
 #include "watch.h"
 
 #define NAME(guest) (guest)->guest.name, (guest)->guest.domid
 
 /* ---- Attaching --------------------------------------------------------- */
+
+/* It is tried again, and not taken for one that was detached by hand. */
+static void miss(struct hcl_watch_guest *guest, const struct hcl_item *item)
+{
+    struct hcl_err err;
+
+    if (hcl_items_put(&guest->missing, item, &err) < 0) {
+        hcl_log(HCL_LOG_ERROR, "%s (domain %u): %s", NAME(guest), err.text);
+    }
+}
 
 /* Attaches one item; false if the guest is gone and the rest is pointless. */
 static bool attach(struct hcl_watch *watch, struct hcl_watch_guest *guest,
@@ -24,44 +35,86 @@ static bool attach(struct hcl_watch *watch, struct hcl_watch_guest *guest,
     struct hcl_err err;
     int ret = hcl_attachment_make(watch->store, &guest->guest, item, &at, &err);
 
-    guest->foreign = guest->foreign || strcmp(item->backend, "0") != 0;
     switch (ret) {
     case 0:
-        item->devid = at.devid;
         hcl_log(HCL_LOG_INFO,
                 "%s (domain %u): %s attached: devid %u, from domain %u",
                 NAME(guest), item->device, at.devid, at.backend);
-        return true;
+        /* fall through */
     case -EEXIST:
         item->devid = at.devid;
+        hcl_items_drop(&guest->missing, item->device);
         return true;
     case -ENODEV:
-        guest->pending = true;
+        miss(guest, item);
         if (!again) {
             hcl_log(HCL_LOG_WARNING, "%s (domain %u): %s waits: %s",
                     NAME(guest), item->device, err.text);
         }
         return true;
     case -ENOENT:
+        miss(guest, item);
         return false;
     default:
-        hcl_log(HCL_LOG_ERROR, "%s (domain %u): %s not attached: %s",
-                NAME(guest), item->device, err.text);
+        miss(guest, item);
+        hcl_log(again ? HCL_LOG_DEBUG : HCL_LOG_ERROR,
+                "%s (domain %u): %s not attached: %s", NAME(guest),
+                item->device, err.text);
         return true;
     }
 }
 
+/*
+ * @again: only those that were missing, or whose backend may have restarted.
+ * Others were there, so they were detached by hand, with the scripts.
+ */
 static void attach_all(struct hcl_watch *watch, struct hcl_watch_guest *guest,
                        struct hcl_items *items, bool again)
 {
+    bool foreign, there = true;
     unsigned int i;
 
-    guest->pending = false;
     guest->foreign = false;
     for (i = 0; i < items->count; i++) {
-        if (!attach(watch, guest, &items->item[i], again)) {
-            return;
+        foreign = strcmp(items->item[i].backend, "0") != 0;
+        guest->foreign = guest->foreign || foreign;
+        if (there && (!again || foreign ||
+                      hcl_items_find(&guest->missing, items->item[i].device))) {
+            there = attach(watch, guest, &items->item[i], again);
         }
+    }
+}
+
+/* A hclctl save was killed before it could do so. */
+static void end_pause(struct hcl_watch *watch, struct hcl_watch_guest *guest)
+{
+    struct hcl_attachment *list;
+    struct hcl_err err;
+    unsigned int i, count;
+    int failed, ret = hcl_attachment_list(watch->store, guest->guest.domid,
+                                          &list, &count, &err);
+
+    if (ret == 0) {
+        for (i = 0; i < count; i++) {
+            failed = hcl_attachment_set(watch->store, &list[i],
+                                        HCLIF_NODE_PAUSE, NULL, &err);
+            if (failed < 0 && failed != -ENOENT) {
+                ret = failed;
+            }
+        }
+        free(list);
+    }
+    if (ret == 0) {
+        ret =
+            hcl_record_set_saved(watch->state_dir, &guest->guest, false, &err);
+    }
+    if (ret < 0) {
+        hcl_log(HCL_LOG_ERROR, "%s (domain %u): %s", NAME(guest), err.text);
+    } else {
+        hcl_log(HCL_LOG_WARNING,
+                "%s (domain %u): hclctl save was killed; its devices are not "
+                "paused any more",
+                NAME(guest));
     }
 }
 
@@ -72,66 +125,101 @@ void hcl_watch_guest_recheck(struct hcl_watch *watch,
 
     if (hcl_record_load(&record, watch->state_dir, guest->guest.uuid, NULL) ==
         0) {
-        attach_all(watch, guest, &record.items, true);
+        if (guest->shutdown == HCL_SHUTDOWN_NONE &&
+            hcl_record_forsaken(&record)) {
+            end_pause(watch, guest);
+        }
+        if (guest->missing.count || guest->foreign) {
+            attach_all(watch, guest, &record.items, true);
+        }
     }
     hcl_record_clear(&record);
 }
 
 /* ---- The record -------------------------------------------------------- */
 
-/* What a record is brought up to date with. */
+/* True while the toolstack has not begun to remove what the guest had. */
+static bool is_whole(struct hcl_watch *watch,
+                     const struct hcl_watch_guest *guest)
+{
+    char dir[HCL_STORE_PATH];
+
+    snprintf(dir, sizeof(dir), "/local/domain/%u/device", guest->guest.domid);
+    return !guest->dying && hcl_store_exists(watch->store, dir, NULL) != 0;
+}
+
+/* What a record is brought up to date with, besides what xenstore has. */
 struct update {
     struct hcl_watch *watch;
-    const struct hcl_items *items; /* to add; NULL: none */
+    struct hcl_watch_guest *guest;
+    const struct hcl_items *items; /* it is to have these; NULL: none */
     bool replace;                  /* they are all that there is */
-    bool drop; /* others whose backend is there were detached by hand */
+    bool drop;                     /* what was detached by hand, too */
     bool saved;
 };
 
-/* Its domain is there, so it could be attached, and is not: by hand. */
-static bool was_detached(const struct update *update,
-                         const struct hcl_item *item)
+/*
+ * Its domain is there, so it could be attached, and is not: by hand.  Whether
+ * the guest is whole is asked after the attachments were read, since it may be
+ * destroyed meanwhile.
+ */
+static bool was_detached(void *arg, const struct hcl_item *item)
 {
+    const struct update *update = arg;
     struct hcl_guest backend;
 
-    return !hcl_items_find(update->items, item->device) &&
+    return is_whole(update->watch, update->guest) &&
+           !hcl_items_find(&update->guest->missing, item->device) &&
            hcl_guest_find(update->watch->store, item->backend, &backend,
                           NULL) == 0;
 }
 
-static bool apply(struct hcl_record *record, void *arg)
+static void log_skipped(void *arg, const char *text)
 {
     const struct update *update = arg;
+    const struct hcl_watch_guest *guest = update->guest;
+
+    hcl_log(HCL_LOG_WARNING, "%s (domain %u): %s; not remembered", NAME(guest),
+            text);
+}
+
+static void take_items(struct hcl_record *record, const struct update *update)
+{
     unsigned int i;
 
-    record->saved = update->saved;
     if (update->replace) {
         hcl_items_clear(&record->items);
-    }
-    for (i = record->items.count; update->drop && i-- > 0;) {
-        if (was_detached(update, &record->items.item[i])) {
-            hcl_items_drop(&record->items, record->items.item[i].device);
-        }
     }
     for (i = 0; i < update->items->count; i++) {
         if (hcl_items_put(&record->items, &update->items->item[i], NULL) < 0) {
             break;
         }
     }
-    return true;
 }
 
-static void write_record(struct update *update, struct hcl_watch_guest *guest)
+/* Under the record's lock, xenstore is looked at, too. */
+static bool apply(struct hcl_record *record, void *arg)
 {
+    struct update *update = arg;
+    struct hcl_attachment_learn learn = {
+        .store = update->watch->store,
+        .domid = update->guest->guest.domid,
+        .gone = update->drop ? was_detached : NULL,
+        .skipped = log_skipped,
+        .arg = update,
+    };
     struct hcl_err err;
 
-    if (hcl_record_update(update->watch->state_dir, &guest->guest, apply,
-                          update, &err) < 0) {
-        hcl_log(HCL_LOG_ERROR,
-                "%s (domain %u): its devices are not "
-                "remembered: %s",
-                NAME(guest), err.text);
+    /* While hclctl save is at work, it decides. */
+    record->saved = update->saved || (record->saved && record->saver &&
+                                      !hcl_record_forsaken(record));
+    if (update->items) {
+        take_items(record, update);
     }
+    if (hcl_attachment_learn(&learn, &record->items, &err) < 0) {
+        log_skipped(update, err.text);
+    }
+    return true;
 }
 
 static bool has_record(struct hcl_watch *watch, struct hcl_watch_guest *guest)
@@ -144,55 +232,38 @@ static bool has_record(struct hcl_watch *watch, struct hcl_watch_guest *guest)
     return ret == 0;
 }
 
-/* The guest's attachments as xenstore has them, whoever made them. */
-static int read_attached(struct hcl_watch *watch, struct hcl_watch_guest *guest,
-                         struct hcl_items *items, struct hcl_err *err)
+static bool has_attachment(struct hcl_watch *watch,
+                           struct hcl_watch_guest *guest)
 {
     struct hcl_attachment *list;
-    struct hcl_item item;
-    unsigned int i, count;
-    int ret = hcl_attachment_list(watch->store, guest->guest.domid, &list,
-                                  &count, err);
+    unsigned int count;
 
-    if (ret < 0) {
-        return ret;
-    }
-    for (i = 0; ret == 0 && i < count; i++) {
-        /* One that cannot be read is somebody's mistake, and only that. */
-        if (hcl_attachment_item(watch->store, &list[i], &item, NULL) == 0) {
-            ret = hcl_items_put(items, &item, err);
-        }
+    if (hcl_attachment_list(watch->store, guest->guest.domid, &list, &count,
+                            NULL) < 0) {
+        return false;
     }
     free(list);
-    return ret;
+    return count > 0;
 }
 
-/* True while the toolstack has not begun to remove what the guest had. */
-static bool is_whole(struct hcl_watch *watch,
-                     const struct hcl_watch_guest *guest)
+static void write_record(struct update *update)
 {
-    char dir[HCL_STORE_PATH], value[8];
-
-    snprintf(dir, sizeof(dir), "/local/domain/%u/device", guest->guest.domid);
-    return !guest->dying && hcl_store_read(watch->store, dir, "", value,
-                                           sizeof(value), NULL) != -ENOENT;
-}
-
-/* Brings the record up to date with what was attached and detached by hand. */
-static void sync_record(struct hcl_watch *watch, struct hcl_watch_guest *guest,
-                        bool saved)
-{
-    struct hcl_items items = {NULL, 0};
-    struct update update = {watch, &items, false, false, saved};
+    struct hcl_watch *watch = update->watch;
+    struct hcl_watch_guest *guest = update->guest;
     struct hcl_err err;
 
-    if (read_attached(watch, guest, &items, &err) < 0) {
-        hcl_log(HCL_LOG_ERROR, "%s (domain %u): %s", NAME(guest), err.text);
-    } else if (items.count || has_record(watch, guest)) {
-        update.drop = is_whole(watch, guest);
-        write_record(&update, guest);
+    /* No file for each guest that has nothing to do with HCL. */
+    if (!(update->items && update->items->count) && !has_record(watch, guest) &&
+        !has_attachment(watch, guest)) {
+        return;
     }
-    hcl_items_clear(&items);
+    if (hcl_record_update(watch->state_dir, &guest->guest, apply, update,
+                          &err) < 0) {
+        hcl_log(HCL_LOG_ERROR,
+                "%s (domain %u): its devices are not "
+                "remembered: %s",
+                NAME(guest), err.text);
+    }
 }
 
 /* ---- A new guest ------------------------------------------------------- */
@@ -229,17 +300,19 @@ static bool is_introduced(struct hcl_watch *watch,
 
 static void give(struct hcl_watch *watch, struct hcl_watch_guest *guest)
 {
-    struct update update = {watch, &guest->items, guest->replace, false, false};
+    struct update update = {
+        .watch = watch,
+        .guest = guest,
+        .items = &guest->items,
+        .replace = guest->replace,
+    };
 
     if (!is_introduced(watch, guest)) {
         return;
     }
     attach_all(watch, guest, &guest->items, false);
-    if (guest->items.count || has_record(watch, guest)) {
-        write_record(&update, guest);
-    }
+    write_record(&update);
     hcl_items_clear(&guest->items);
-    sync_record(watch, guest, false);
     guest->phase = HCL_WATCH_SETTLED;
 }
 
@@ -260,9 +333,17 @@ void hcl_watch_guest_shutdown(struct hcl_watch *watch,
                               struct hcl_watch_guest *guest,
                               enum hcl_shutdown shutdown)
 {
+    /* Also what was attached and detached by hand. */
+    struct update update = {
+        .watch = watch,
+        .guest = guest,
+        .drop = true,
+        .saved = shutdown == HCL_SHUTDOWN_SUSPEND,
+    };
+
     guest->shutdown = shutdown;
     if (guest->phase == HCL_WATCH_SETTLED) {
-        sync_record(watch, guest, shutdown == HCL_SHUTDOWN_SUSPEND);
+        write_record(&update);
     }
 }
 

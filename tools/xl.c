@@ -6,14 +6,38 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "stop.h"
+
+/* xl gets the signals that hclctl itself holds back. */
+static int spawn(pid_t *pid, const char *const *argv)
+{
+    posix_spawnattr_t attr;
+    int ret = posix_spawnattr_init(&attr);
+
+    if (ret) {
+        return ret;
+    }
+    if (hcl_stop_old_mask()) {
+        ret = posix_spawnattr_setsigmask(&attr, hcl_stop_old_mask());
+        if (ret == 0) {
+            ret = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+        }
+    }
+    if (ret == 0) {
+        /* It changes nothing of the strings, says POSIX. */
+        ret =
+            posix_spawnp(pid, "xl", NULL, &attr, (char *const *)argv, environ);
+    }
+    posix_spawnattr_destroy(&attr);
+    return ret;
+}
+
 int hcl_xl_run(const char *const *argv, struct hcl_err *err)
 {
     const char *verb = argv[1] ? argv[1] : "";
     int status;
     pid_t pid;
-    /* posix_spawnp changes nothing of the strings, says POSIX. */
-    int ret =
-        posix_spawnp(&pid, "xl", NULL, NULL, (char *const *)argv, environ);
+    int ret = spawn(&pid, argv);
 
     if (ret) {
         return hcl_err_sys(err, -ret, "cannot run xl");

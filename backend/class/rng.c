@@ -76,6 +76,9 @@ static void rng_serve(struct hcl_device *device)
     struct rng *rng = hcl_device_state(device);
     struct hcl_job *job;
 
+    if (rng->failure.code == -ECHILD) {
+        return; /* the worker ends; the next one gets these jobs again */
+    }
     while ((job = hcl_turns_peek(&rng->turns))) {
         ssize_t got = hcl_helper_read(&rng->helper, job->rx, job->rx_bytes);
 

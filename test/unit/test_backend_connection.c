@@ -10,6 +10,7 @@ static struct hcl_job *held[HELD];
 static unsigned int num_held;
 static unsigned int num_open;
 static unsigned int num_cancelled;
+static uint64_t cancelled[HELD]; /* their arguments */
 static uint16_t open_status;
 
 static int hold_open(struct hcl_device *device, const struct hcl_spec *spec,
@@ -63,7 +64,7 @@ static void hold_submit(struct hcl_device *device, struct hcl_job *job)
 static void hold_cancel(struct hcl_device *device, struct hcl_job *job)
 {
     (void)device;
-    num_cancelled++;
+    cancelled[num_cancelled++] = job->argument;
     for (unsigned int i = 0; i < num_held; i++) {
         if (held[i] == job) {
             held[i] = held[--num_held];
@@ -512,8 +513,10 @@ static void overlapping_answers_give_the_payload_back(void **state)
     assert_int_equal(num_held, 2);
 }
 
-static void a_failed_job_says_why_where_it_may(void **state)
+static void a_failed_job_says_why_whatever_room_it_has(void **state)
 {
+    static const char text[] =
+        "0123456789 0123456789 0123456789 0123456789 01234567";
     struct fixture *f = *state;
     struct hclif_request request = read_request(1);
     struct hclif_completion completion;
@@ -522,17 +525,40 @@ static void a_failed_job_says_why_where_it_may(void **state)
     rig_send(&f->guest, request);
     hcl_job_fail(held[--num_held], HCLIF_STATUS_IO, "broken");
     completion = rig_expect(&f->guest, 1, HCLIF_STATUS_IO);
-    assert_int_equal(completion.rx_bytes, 4); /* the room it gave */
-    assert_memory_equal(completion.data, "brok", 4);
+    assert_int_equal(completion.rx_bytes, 6); /* with room for 4 */
+    assert_memory_equal(completion.data, "broken", 6);
     rig_send(&f->guest, request);
-    hcl_job_fail(held[--num_held], HCLIF_STATUS_BUSY, "broken");
+    hcl_job_fail(held[--num_held], HCLIF_STATUS_BUSY, "");
     completion = rig_expect(&f->guest, 1, HCLIF_STATUS_BUSY);
     assert_int_equal(completion.rx_bytes, 0);
     request.flags = HCLIF_RX_POOL;
     rig_send(&f->guest, request);
-    hcl_job_fail(held[--num_held], HCLIF_STATUS_GONE, "broken");
-    completion = rig_expect(&f->guest, 1, HCLIF_STATUS_GONE);
+    hcl_job_fail(held[--num_held], HCLIF_STATUS_LIMIT, text);
+    completion = rig_expect(&f->guest, 1, HCLIF_STATUS_LIMIT);
+    assert_int_equal(completion.rx_bytes, HCLIF_COMPLETION_DATA);
+    assert_memory_equal(completion.data, text, HCLIF_COMPLETION_DATA);
+    assert_int_equal(hcl_connection_stats(f->guest.connection)->rx_bytes, 0);
+}
+
+static void a_job_that_is_not_ok_has_no_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct hclif_request request = read_request(1);
+    struct hclif_completion completion;
+
+    rig_open_handle(&f->guest);
+    rig_send(&f->guest, request);
+    memcpy(held[0]->rx, "data", 4);
+    complete_first(HCLIF_STATUS_CANCELLED, 4, 0);
+    completion = rig_expect(&f->guest, 1, HCLIF_STATUS_CANCELLED);
     assert_int_equal(completion.rx_bytes, 0);
+    assert_int_equal(completion.data[0], 0);
+    request.flags = HCLIF_RX_POOL;
+    rig_send(&f->guest, request);
+    memcpy(held[0]->rx, "data", 4);
+    complete_first(HCLIF_STATUS_TIMEOUT, 4, 0);
+    rig_expect(&f->guest, 1, HCLIF_STATUS_TIMEOUT);
+    assert_int_equal(rig_rx_pool(&f->guest)[0], 0);
 }
 
 /* ---- Bursts and events -------------------------------------------------- */
@@ -633,6 +659,32 @@ static void the_end_cancels_jobs_and_sends_nothing(void **state)
     rig_disconnect(&other);
 }
 
+static void the_end_cancels_the_newest_job_first(void **state)
+{
+    struct fixture *f = *state;
+    struct hclif_request request = {.opcode = HCLIF_OP_OPEN, .handle = 1};
+    struct rig_guest other;
+
+    rig_connect(&f->rig, &other, 9);
+    rig_open_handle(&other);
+    rig_send(&other, request);
+    rig_expect(&other, 0, HCLIF_STATUS_OK);
+    for (uint32_t tag = 1; tag <= 4; tag++) {
+        request = read_request(tag);
+        request.handle = (uint16_t)(tag % 2);
+        request.argument = tag;
+        rig_send(&other, request);
+    }
+    complete_first(HCLIF_STATUS_OK, 0, 0);
+    hcl_connection_free(other.connection);
+    other.connection = NULL;
+    assert_int_equal(num_cancelled, 3);
+    for (unsigned int i = 0; i < 3; i++) {
+        assert_int_equal(cancelled[i], 4 - i);
+    }
+    rig_disconnect(&other);
+}
+
 static void everything_is_counted(void **state)
 {
     struct fixture *f = *state;
@@ -682,13 +734,15 @@ int main(void)
                                         set_up_move, tear_down),
         TEST(private_payloads_cannot_overlap),
         TEST(overlapping_answers_give_the_payload_back),
-        TEST(a_failed_job_says_why_where_it_may),
+        TEST(a_failed_job_says_why_whatever_room_it_has),
+        TEST(a_job_that_is_not_ok_has_no_answer),
         TEST(a_flood_uses_up_its_budget_only),
         TEST(a_burst_of_completions_rings_once),
         TEST(a_guest_that_does_not_sleep_gets_no_event),
         TEST(an_idle_connection_asks_for_the_next_event),
         TEST(alive_is_kept_and_watched),
         TEST(the_end_cancels_jobs_and_sends_nothing),
+        TEST(the_end_cancels_the_newest_job_first),
         TEST(everything_is_counted),
     };
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -227,6 +228,37 @@ static void descriptors_of_a_bad_message_are_closed(void **state)
     close(ends[1]);
 }
 
+static void a_connect_without_room_for_descriptors_comes_without(void **state)
+{
+    struct hcl_message message = connect_message();
+    struct hcl_message out;
+    struct rlimit limit;
+    struct rlimit none;
+    int pipes[2];
+    int ends[2];
+    int fds[2];
+    int rc;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(hcl_message_send(ends[0], &message, pipes, NULL), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = (rlim_t)pipes[1] + 2; /* for one of the two */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    rc = hcl_message_receive(ends[1], &out, fds, NULL);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_int_equal(rc, 1);
+    assert_int_equal(out.type, HCL_MESSAGE_CONNECT);
+    assert_int_equal(fds[0], -1);
+    assert_int_equal(fds[1], -1);
+    close(ends[0]);
+    close(ends[1]);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 static void a_longer_packet_is_refused(void **state)
 {
     static char packet[sizeof(struct hcl_message) + 64];
@@ -255,6 +287,7 @@ int main(void)
         cmocka_unit_test(an_unknown_reason_is_refused),
         cmocka_unit_test(descriptors_travel_with_connect),
         cmocka_unit_test(descriptors_of_a_bad_message_are_closed),
+        cmocka_unit_test(a_connect_without_room_for_descriptors_comes_without),
         cmocka_unit_test(a_longer_packet_is_refused),
     };
 

@@ -274,8 +274,8 @@ static void scripts_are_told_who_and_inherit_nothing(void **state)
     (void)state;
     assert_int_equal(pipe(fds), 0); /* without close-on-exec */
     write_script(script, sizeof(script),
-                 "echo \"$@ $HCL_CLASS $HCL_DOMAIN\" $(ls /proc/$$/fd) "
-                 ">>$log\n");
+                 "cd /proc/$$/fd\n"
+                 "echo \"$@ $HCL_CLASS $HCL_DOMAIN\" * >>$log\n");
     assert_int_equal(hcl_hotplug_new(&hotplug, script, NULL), 0);
     hcl_hotplug_run(hotplug, &event);
     reap(hotplug);
@@ -313,6 +313,30 @@ static void scripts_of_one_attachment_follow_each_other(void **state)
     assert_int_equal(waitpid(-1, &status, 0), -1);
     read_log(text, sizeof(text));
     assert_string_equal(text, "connect\ndisconnect\n");
+    hcl_hotplug_free(hotplug);
+}
+
+static void scripts_of_another_device_are_no_opposites(void **state)
+{
+    struct hcl_hotplug_event event = {true, 3, 1, "rng0", "rng", "g"};
+    struct hcl_hotplug *hotplug;
+    char script[128];
+    char text[1024];
+
+    (void)state;
+    write_script(script, sizeof(script), "sleep 0.1; echo $1 $2 >>$log\n");
+    assert_int_equal(hcl_hotplug_new(&hotplug, script, NULL), 0);
+    hcl_hotplug_run(hotplug, &event);
+    event.connect = false;
+    hcl_hotplug_run(hotplug, &event); /* waits */
+    event.connect = true;
+    event.device = "rng1"; /* the directory was made again */
+    hcl_hotplug_run(hotplug, &event);
+    for (int i = 0; i < 3; i++) {
+        reap(hotplug);
+    }
+    read_log(text, sizeof(text));
+    assert_string_equal(text, "connect rng0\ndisconnect rng0\nconnect rng1\n");
     hcl_hotplug_free(hotplug);
 }
 
@@ -377,6 +401,7 @@ int main(void)
         cmocka_unit_test(references_are_named_by_what_they_are_for),
         cmocka_unit_test(scripts_are_told_who_and_inherit_nothing),
         cmocka_unit_test(scripts_of_one_attachment_follow_each_other),
+        cmocka_unit_test(scripts_of_another_device_are_no_opposites),
         cmocka_unit_test(no_script_is_fine),
         cmocka_unit_test(a_second_daemon_is_refused_with_the_pid_of_the_first),
     };

@@ -50,6 +50,8 @@ struct hcl_store {
 };
 
 static struct hcl_store fake;
+static const char *volatile fake_no_read;  /* a node that cannot be read */
+static const char *volatile fake_no_write; /* or written */
 static pthread_mutex_t fake_lock;
 
 static void fake_init(void)
@@ -212,6 +214,9 @@ int hcl_store_read(struct hcl_store *store, const char *dir, const char *node,
 
     (void)store;
     fake_path(path, sizeof(path), dir, node);
+    if (fake_no_read && strcmp(node, fake_no_read) == 0) {
+        return hcl_err_sys(err, -EIO, "cannot read %s", path);
+    }
     if (!fake_get(path, buf, size)) {
         return hcl_err_sys(err, -ENOENT, "cannot read %s", path);
     }
@@ -318,7 +323,9 @@ int hcl_store_write(struct hcl_store *store, const char *dir, const char *node,
     va_list args;
 
     (void)store;
-    (void)err;
+    if (fake_no_write && strcmp(node, fake_no_write) == 0) {
+        return hcl_err_sys(err, -ENOSPC, "cannot write %s", node);
+    }
     va_start(args, fmt);
     vsnprintf(value, sizeof(value), fmt, args);
     va_end(args);
@@ -446,10 +453,15 @@ int hcl_store_domid(struct hcl_store *store, uint32_t *ret_domid,
 static uint8_t fake_control[4096]; /* what FAKE_CONTROL_REF grants */
 static uint32_t fake_bad_ref = FAKE_NO_REF;
 static int fake_open_handles; /* gntdevs and ports */
+static volatile bool fake_no_gntdev;
+static bool fake_bad_range; /* of what was registered last */
+static unsigned int fake_maps;
 
 int hcl_gntdev_open(struct hcl_gntdev *gntdev, struct hcl_err *err)
 {
-    (void)err;
+    if (fake_no_gntdev) {
+        return hcl_err_sys(err, -EMFILE, "cannot open gntdev");
+    }
     gntdev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     gntdev->registered = 0;
     gntdev->mapped = 0;
@@ -473,6 +485,10 @@ int hcl_gntdev_register(struct hcl_gntdev *gntdev, uint32_t domid,
     (void)domid;
     (void)err;
     gntdev->registered += count;
+    fake_bad_range = false;
+    for (uint32_t i = 0; i < count; i++) {
+        fake_bad_range = fake_bad_range || refs[i] == fake_bad_ref;
+    }
     *ret_offset = (uint64_t)refs[0] << 12;
     return 0;
 }
@@ -488,7 +504,9 @@ int hcl_gntdev_map(struct hcl_gntdev *gntdev, uint64_t offset, uint32_t count,
                    bool writable, void **ret_pages, struct hcl_err *err)
 {
     (void)writable;
-    if (offset >> 12 == fake_bad_ref) {
+    (void)offset;
+    fake_maps++;
+    if (fake_bad_range) {
         return hcl_err_sys(err, -EINVAL, "cannot map");
     }
     gntdev->mapped += count;

@@ -34,6 +34,10 @@ enum behaviour {
     SEES_DEATH,
     LOSES_DEVICE,
     HANGS,
+    SLOW = 100,
+    FINDS_IT_DEAD,
+    HAS_TOO_LITTLE,
+    ENDS_AT_ONCE,
 };
 
 static void say(uint32_t type, uint32_t connection, uint32_t reason,
@@ -78,6 +82,16 @@ static void worker_connect(const struct hcl_message_connect *connect)
         return;
     case CRASHES:
         abort();
+    case SLOW:
+        usleep(300000);
+        say(HCL_MESSAGE_CONNECTED, id, 0, "");
+        return;
+    case FINDS_IT_DEAD:
+        say(HCL_MESSAGE_REFUSED, id, HCL_REFUSAL_GONE, "it ended");
+        return;
+    case HAS_TOO_LITTLE:
+        say(HCL_MESSAGE_REFUSED, id, HCL_REFUSAL_OTHER, "no memory");
+        return;
     case HANGS:
         for (;;) {
             pause();
@@ -90,6 +104,10 @@ static void worker_connect(const struct hcl_message_connect *connect)
         say(HCL_MESSAGE_CLOSED, id, HCL_CLOSE_FAULT, "tag in use: 7");
         break;
     case SEES_DEATH:
+        usleep(200000);
+        say(HCL_MESSAGE_CLOSED, id, HCL_CLOSE_PEER_GONE, "it ended");
+        break;
+    case ENDS_AT_ONCE:
         say(HCL_MESSAGE_CLOSED, id, HCL_CLOSE_PEER_GONE, "it ended");
         break;
     case LOSES_DEVICE:
@@ -112,12 +130,21 @@ static void worker_config(const char *text)
         say(HCL_MESSAGE_FAILED, 0, 1, "mistake=: unknown key");
         exit(1);
     }
+    if (hcl_spec_get(&spec, "slow")) {
+        usleep(1500000);
+    }
     path = hcl_spec_get(&spec, "path");
     if (path && access(path, F_OK) < 0) {
         say(HCL_MESSAGE_FAILED, 0, 0, "cannot open it");
         exit(1);
     }
+    if (hcl_spec_get(&spec, "nonsense")) {
+        say(HCL_MESSAGE_CONNECTED, 1, 0, "");
+    }
     say(HCL_MESSAGE_READY, 0, 0, "");
+    if (hcl_spec_get(&spec, "dies")) {
+        exit(1);
+    }
 }
 
 static int worker(void)
@@ -202,6 +229,7 @@ static int set_up(void **state)
     memset(&fake, 0, sizeof(fake));
     memset(fake_control, 0, sizeof(fake_control));
     fake_bad_ref = FAKE_NO_REF;
+    fake_maps = 0;
     start("name=dev0,class=echo,allow=guest*", NULL);
     return 0;
 }
@@ -363,7 +391,22 @@ static void half_a_directory_is_left_alone_until_it_is_whole(void **state)
     want(0, "state", NULL);
     set(BACK, 0, "device", "dev0");
     set(BACK, 0, "domain", "guest3");
+    usleep(20000);
+    want(0, "state", NULL);
+    set(BACK, 0, "state", "1");
+    set(BACK, 0, "online", "1");
     want(0, "state", "2");
+}
+
+static void blank_options_are_none(void **state)
+{
+    (void)state;
+    pthread_mutex_lock(&fake_lock);
+    attach(0);
+    set(BACK, 0, "options", " ");
+    pthread_mutex_unlock(&fake_lock);
+    want(0, "state", "2");
+    want(0, "error", NULL);
 }
 
 static void a_directory_of_another_domain_is_left_alone(void **state)
@@ -496,6 +539,7 @@ static void nodes_that_are_missing_or_malformed_are_faults(void **state)
     expect_bad_node(18, "generation", "zz", LIFE);
     expect_bad_node(19, "incarnation", NULL, NO_LIFE);
     expect_bad_node(20, "incarnation", "1", NO_LIFE);
+    expect_bad_node(21, "incarnation", NO_LIFE, NO_LIFE);
 }
 
 static void a_bad_control_page_is_a_fault(void **state)
@@ -537,6 +581,8 @@ static void the_bad_reference_is_named(void **state)
          "grant reference 107 (rx pool page 1) cannot be mapped: Invalid "
          "argument");
     want(CANNOT_MAP, "incarnation", LIFE);
+    /* Each range once, then halves: not each page. */
+    assert_in_range(fake_maps, 1, 6);
 }
 
 static void a_fault_closes_one_connection(void **state)
@@ -569,8 +615,111 @@ static void a_program_that_died_may_be_followed_by_another(void **state)
     publish(SEES_DEATH, LIFE);
     pthread_mutex_unlock(&fake_lock);
     want(SEES_DEATH, "state", "4");
+    want(SEES_DEATH, "departed", NULL);
     set(FRONT, SEES_DEATH, "state", "4");
     want(SEES_DEATH, "state", "2");
+    want(SEES_DEATH, "departed", LIFE);
+    publish(SEES_DEATH, OTHER_LIFE);
+    want(SEES_DEATH, "state", "4");
+    want(SEES_DEATH, "departed", NULL);
+    set(FRONT, SEES_DEATH, "state", "4");
+    want(SEES_DEATH, "departed", OTHER_LIFE);
+}
+
+static void a_program_that_is_dead_already_is_said_to_be(void **state)
+{
+    (void)state;
+    attach(FINDS_IT_DEAD);
+    want(FINDS_IT_DEAD, "state", "2");
+    publish(FINDS_IT_DEAD, LIFE);
+    want(FINDS_IT_DEAD, "state", "6");
+    want(FINDS_IT_DEAD, "departed", LIFE);
+    want(FINDS_IT_DEAD, "incarnation", LIFE);
+}
+
+static void what_fails_on_our_side_is_not_the_guests_fault(void **state)
+{
+    (void)state;
+    attach(0);
+    attach(HAS_TOO_LITTLE);
+    want(0, "state", "2");
+    want(HAS_TOO_LITTLE, "state", "2");
+    fake_no_gntdev = true;
+    publish(0, LIFE);
+    want(0, "state", "1");
+    want_part(0, "error", "cannot open gntdev");
+    want(0, "incarnation", NULL);
+    fake_no_gntdev = false;
+    want(0, "state", "4");
+    want(0, "error", NULL);
+    publish(HAS_TOO_LITTLE, LIFE);
+    want(HAS_TOO_LITTLE, "state", "1");
+    want(HAS_TOO_LITTLE, "error", "no memory");
+    want(HAS_TOO_LITTLE, "incarnation", NULL);
+    set(FRONT, HAS_TOO_LITTLE, "state", "1");
+    want(HAS_TOO_LITTLE, "state", "2");
+}
+
+static void what_cannot_be_written_is_tried_again(void **state)
+{
+    (void)state;
+    attach(0);
+    want(0, "state", "2");
+    fake_no_write = "incarnation";
+    publish(0, LIFE);
+    want_part(0, "error", "cannot write state 4");
+    want(0, "state", "1");
+    fake_no_write = NULL;
+    want(0, "state", "4");
+    set(FRONT, 0, "state", "4");
+    fake_no_write = "generation";
+    set(FRONT, 0, "state", "6");
+    want(0, "state", "5");
+    usleep(50000);
+    want(0, "state", "5");
+    fake_no_write = NULL;
+    want(0, "state", "2");
+}
+
+static void what_cannot_be_read_changes_nothing(void **state)
+{
+    (void)state;
+    connect_guest(0);
+    attach(7);
+    want(7, "state", "2");
+    set(BACK, 7, "pause", "1");
+    want(7, "state", "1");
+    fake_no_read = "pause";
+    set(BACK, 7, "uuid", "x");
+    usleep(50000);
+    want(7, "state", "1");
+    fake_no_read = "device";
+    set(BACK, 0, "uuid", "x");
+    set(BACK, 0, "online", "0");
+    usleep(50000);
+    want(0, "state", "6");
+    set(BACK, 0, "online", "1");
+    fake_no_read = "state";
+    usleep(50000);
+    set(BACK, 7, "pause", "0");
+    fake_no_read = NULL;
+    want(0, "state", "2");
+    want(7, "state", "2");
+}
+
+static void a_guest_that_connects_in_a_loop_is_slowed_down(void **state)
+{
+    unsigned int before;
+
+    (void)state;
+    attach(ENDS_AT_ONCE);
+    want(ENDS_AT_ONCE, "state", "2");
+    before = fake.transactions;
+    publish(ENDS_AT_ONCE, LIFE);
+    usleep(1500000);
+    /* Ten connects and a few more, with some transactions each. */
+    assert_in_range(fake.transactions - before, 20, 150);
+    want(ENDS_AT_ONCE, "state", "2");
 }
 
 static void an_unknown_device_is_refused_with_the_known_ones(void **state)
@@ -674,6 +823,30 @@ static void a_directory_made_again_begins_anew(void **state)
     want(0, "state", "2");
 }
 
+static void a_directory_made_again_while_it_connects_is_another(void **state)
+{
+    (void)state;
+    attach(SLOW);
+    want(SLOW, "state", "2");
+    publish(SLOW, LIFE);
+    usleep(100000);
+    /* The frontend directory is as it was: only ours says who may. */
+    pthread_mutex_lock(&fake_lock);
+    fake_remove("/local/domain/0/backend/hcl/" GUEST "/100");
+    attach_as(SLOW, "dev0", "stranger");
+    set(FRONT, SLOW, "state", "3");
+    pthread_mutex_unlock(&fake_lock);
+    for (int i = 0; i < 500; i++) {
+        char now[8] = "";
+
+        fake_get(BACK "100/state", now, sizeof(now));
+        assert_string_not_equal(now, "4");
+        usleep(1000);
+    }
+    want(SLOW, "state", "6");
+    want_part(SLOW, "error", "guest \"stranger\" may not use");
+}
+
 static void a_worker_that_dies_is_followed_by_a_new_generation(void **state)
 {
     char before[32];
@@ -706,6 +879,8 @@ static void a_worker_that_hangs_is_killed(void **state)
     want_part(0, "error", "does not answer");
     want(0, "state", "2");
     want(HANGS, "state", "2");
+    /* The guest was told, and what it has to read was not written over. */
+    want(HANGS, "error", "the device's worker did not connect in 5 seconds");
 }
 
 static void a_device_that_is_lost_refuses_until_it_is_back(void **state)
@@ -784,6 +959,23 @@ static void a_missing_device_refuses_until_it_comes(void **state)
     unlink(path);
 }
 
+static void nobody_waits_for_the_device_of_another(void **state)
+{
+    char now[8] = "";
+
+    (void)state;
+    attach(0);
+    attach_as(7, "late", "guest3");
+    set(BACK, 7, "state", "4"); /* of a backend that crashed */
+    start("name=late,class=echo,slow=1", "name=dev0,class=echo");
+    want(0, "state", "2");
+    assert_true(fake_get(BACK "7/state", now, sizeof(now)));
+    assert_string_equal(now, "1");
+    want(7, "state", "2");
+    stop();
+    assert_int_equal(result.code, 0);
+}
+
 static void a_mistake_in_the_configuration_ends_the_daemon(void **state)
 {
     (void)state;
@@ -795,6 +987,73 @@ static void a_mistake_in_the_configuration_ends_the_daemon(void **state)
     assert_int_equal(fake_open_handles, 0);
 }
 
+/* ---- keeper.c alone ----------------------------------------------------- */
+
+static void keeper_changed(void *arg, struct hcl_keeper *keeper)
+{
+    unsigned int *times_ready = arg;
+
+    *times_ready += keeper->state == HCL_KEEPER_READY;
+}
+
+static void keeper_lost(void *arg, struct hcl_keeper *keeper)
+{
+    (void)arg;
+    assert_int_equal(keeper->state, HCL_KEEPER_DOWN);
+}
+
+static void keeper_message(void *arg, struct hcl_keeper *keeper,
+                           const struct hcl_message *message)
+{
+    (void)arg;
+    (void)keeper;
+    (void)message;
+}
+
+static const struct hcl_keeper_events keeper_events = {
+    keeper_changed, keeper_lost, keeper_message};
+
+/* Runs a worker to its end; what it said is read before or after that. */
+static void keep(const char *spec, bool read_first, const char *trouble)
+{
+    struct hcl_device_config config;
+    struct hcl_keeper keeper;
+    struct hcl_loop *loop;
+    unsigned int times_ready = 0;
+    int status;
+    pid_t pid;
+
+    memset(&keeper, 0, sizeof(keeper));
+    assert_int_equal(hcl_device_config_parse(&config, spec, NULL), 0);
+    assert_int_equal(hcl_loop_new(&loop, NULL), 0);
+    hcl_keeper_init(&keeper, &config, spec, self, loop, &keeper_events,
+                    &times_ready);
+    hcl_keeper_start(&keeper);
+    if (read_first) {
+        hcl_loop_poll(loop, 5000000);
+    }
+    pid = waitpid(keeper.pid, &status, 0);
+    assert_true(hcl_keeper_reaped(&keeper, pid, status));
+    assert_int_equal(times_ready, 0);
+    assert_true(keeper.settled);
+    assert_non_null(strstr(keeper.trouble, trouble));
+    hcl_keeper_clear(&keeper);
+    hcl_loop_free(loop);
+}
+
+static void what_a_dead_worker_said_does_not_make_it_live(void **state)
+{
+    (void)state;
+    keep("name=dev0,class=echo,dies=1", false, "exit status 1");
+}
+
+static void a_worker_killed_at_its_start_lets_the_others_go_on(void **state)
+{
+    (void)state;
+    keep("name=dev0,class=echo,nonsense=1", true,
+         "unexpected message CONNECTED");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -802,6 +1061,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(a_new_attachment_is_advertised),
         TEST(half_a_directory_is_left_alone_until_it_is_whole),
+        TEST(blank_options_are_none),
         TEST(a_directory_of_another_domain_is_left_alone),
         TEST(a_frontend_is_connected),
         TEST(few_transactions_make_a_connection),
@@ -816,6 +1076,11 @@ int main(int argc, char **argv)
         TEST(the_bad_reference_is_named),
         TEST(a_fault_closes_one_connection),
         TEST(a_program_that_died_may_be_followed_by_another),
+        TEST(a_program_that_is_dead_already_is_said_to_be),
+        TEST(what_fails_on_our_side_is_not_the_guests_fault),
+        TEST(what_cannot_be_written_is_tried_again),
+        TEST(what_cannot_be_read_changes_nothing),
+        TEST(a_guest_that_connects_in_a_loop_is_slowed_down),
         TEST(an_unknown_device_is_refused_with_the_known_ones),
         TEST(a_guest_that_allow_does_not_name_is_refused),
         TEST(detach_ends_without_incarnation),
@@ -823,6 +1088,7 @@ int main(int argc, char **argv)
         TEST(a_directory_that_goes_is_not_made_again),
         TEST(a_domain_that_goes_takes_its_attachments),
         TEST(a_directory_made_again_begins_anew),
+        TEST(a_directory_made_again_while_it_connects_is_another),
         TEST(a_worker_that_dies_is_followed_by_a_new_generation),
         TEST(a_worker_that_hangs_is_killed),
         TEST(a_device_that_is_lost_refuses_until_it_is_back),
@@ -830,6 +1096,10 @@ int main(int argc, char **argv)
         TEST(the_end_is_said_to_every_guest),
         cmocka_unit_test_setup(a_missing_device_refuses_until_it_comes,
                                set_up_nothing),
+        cmocka_unit_test_setup(nobody_waits_for_the_device_of_another,
+                               set_up_nothing),
+        cmocka_unit_test(what_a_dead_worker_said_does_not_make_it_live),
+        cmocka_unit_test(a_worker_killed_at_its_start_lets_the_others_go_on),
         cmocka_unit_test_setup(a_mistake_in_the_configuration_ends_the_daemon,
                                set_up_nothing),
     };

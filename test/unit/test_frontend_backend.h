@@ -257,11 +257,15 @@ __attribute__((unused)) static void backend_serve(void)
 /* What the toolstack writes for a guest that is domain @domid. */
 __attribute__((unused)) static void attach(uint32_t domid)
 {
+    char kind[64];
+
     store.domid = domid;
     snprintf(front_dir, sizeof(front_dir), "/local/domain/%u/device/hcl/0",
              domid);
     snprintf(back_dir, sizeof(back_dir), "/local/domain/0/backend/hcl/%u/0",
              domid);
+    snprintf(kind, sizeof(kind), "/local/domain/%u/device/hcl", domid);
+    node_set(kind, "%s", ""); /* stays when its last attachment goes */
     node_set(back("device"), "dev0");
     node_set(back("state"), "1");
     node_set(front("backend"), "%s", back_dir);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,20 @@ static void test_the_folder_is_made(void **state)
     assert_int_equal(hcl_lock_take(7, &fd, &err), 0);
     assert_int_equal(access(run_dir, F_OK), 0);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    hcl_lock_release(fd);
+}
+
+static void test_the_file_is_for_its_owner_only(void **state)
+{
+    mode_t mask = umask(0);
+    struct stat info;
+    int fd;
+
+    (void)state;
+    assert_int_equal(hcl_lock_take(8, &fd, NULL), 0);
+    umask(mask);
+    assert_int_equal(fstat(fd, &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0600);
     hcl_lock_release(fd);
 }
 
@@ -186,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_folder_is_made),
+        cmocka_unit_test(test_the_file_is_for_its_owner_only),
         cmocka_unit_test(test_a_second_one_is_busy_and_says_by_whom),
         cmocka_unit_test(test_other_attachments_are_free),
         cmocka_unit_test(test_a_released_one_can_be_taken_again),

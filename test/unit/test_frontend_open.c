@@ -167,6 +167,98 @@ static void test_refusal_of_another_life_is_none(void **state)
     assert_non_null(strstr(err.text, "bad control page"));
 }
 
+/* The backend goes on from a refusal of another life to 2. */
+static bool backend_goes_on(const char *path, const char *value)
+{
+    if (strcmp(path, back("state")) != 0 || strcmp(value, "6") != 0) {
+        return false;
+    }
+    backend_start();
+    return true;
+}
+
+static void test_a_refusal_of_another_life_is_read_in_one_piece(void **state)
+{
+    (void)state;
+    node_set(back("error"), "bad control page");
+    node_set(back("incarnation"), "0123456789abcdef");
+    backend_state(6);
+    store.after_read = backend_goes_on;
+    hcl_close(open_device());
+    assert_null(store.after_read);
+}
+
+static bool backend_begins_anew(const char *path, const char *value)
+{
+    (void)value;
+    if (strcmp(path, back("generation")) != 0 || !store.writes) {
+        return false;
+    }
+    if (backend.state == 2) {
+        backend_start();
+    }
+    return true;
+}
+
+/* Of the look before it, and of the offer itself. */
+static bool at_the_second_read(const char *path, const char *value)
+{
+    (void)value;
+    if (strcmp(path, back("generation")) == 0) {
+        store.after_read = backend_begins_anew;
+    }
+    return false;
+}
+
+static void test_an_offer_is_read_in_one_piece(void **state)
+{
+    (void)state;
+    store.after_read = at_the_second_read;
+    hcl_close(open_device());
+    assert_null(store.after_read);
+    assert_string_equal(store.states, "13456");
+}
+
+static bool backend_goes_away(const char *path, const char *value)
+{
+    (void)value;
+    if (strcmp(path, back("class")) != 0 || !store.writes) {
+        return false; /* of the list of devices */
+    }
+    node_remove(back("versions"));
+    backend_state(1);
+    return true;
+}
+
+static void test_half_an_offer_is_no_fault(void **state)
+{
+    struct hcl_err err;
+
+    (void)state;
+    store.after_read = backend_goes_away;
+    err = no_device(100);
+    assert_null(store.after_read);
+    assert_int_equal(err.code, -ETIMEDOUT);
+}
+
+static void test_a_reason_takes_the_place_of_the_hint(void **state)
+{
+    struct hcl_err err;
+
+    (void)state;
+    node_set(back("error"), "the device does not answer");
+    backend_state(1);
+    err = no_device(20);
+    assert_non_null(strstr(err.text, "the device does not answer"));
+    assert_null(strstr(err.text, "is hcl-backend running"));
+    /* In state 2 it is of a connection long past. */
+    backend.passive = true;
+    backend_state(2);
+    err = no_device(20);
+    assert_int_equal(err.code, -ETIMEDOUT);
+    assert_null(strstr(err.text, "the device does not answer"));
+}
+
 static void test_time_out_says_what_to_do(void **state)
 {
     uint64_t start = now_ms();
@@ -503,6 +595,10 @@ int main(void)
         T(test_a_second_open_is_busy),
         T(test_refused_says_the_backends_words),
         T(test_refusal_of_another_life_is_none),
+        T(test_a_refusal_of_another_life_is_read_in_one_piece),
+        T(test_an_offer_is_read_in_one_piece),
+        T(test_half_an_offer_is_no_fault),
+        T(test_a_reason_takes_the_place_of_the_hint),
         T(test_time_out_says_what_to_do),
         T(test_a_backend_that_never_maps_times_out),
         T(test_no_version_in_common),

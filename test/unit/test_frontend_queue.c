@@ -277,6 +277,33 @@ static void test_a_failure_may_bring_a_text_which_is_cleaned(void **state)
     assert_int_equal(result.rx_bytes, 0);
 }
 
+static void test_any_failure_may_bring_a_text(void **state)
+{
+    struct hcl_handle *handle = open_handle();
+    uint8_t answer[200];
+    struct hcl_io io = {.opcode = HCL_READ, .rx = answer, .rx_bytes = 200};
+    struct hcl_result result;
+
+    (void)state;
+    submit(handle, HCL_WRITE, 0);
+    put(get().tag, HCLIF_STATUS_BUSY, "guest2 has it", 13);
+    assert_int_equal(run(), 0);
+    assert_string_equal(reap().text, "guest2 has it");
+    /* In data[], where an answer would have come to the pool. */
+    assert_int_equal(submit_io(handle, &io), 0);
+    put(get().tag, HCLIF_STATUS_GONE, "unplugged", 9);
+    assert_int_equal(run(), 0);
+    result = reap();
+    assert_int_equal(result.status, HCL_GONE);
+    assert_string_equal(result.text, "unplugged");
+    assert_int_equal(result.rx_bytes, 0);
+    /* And of a status that nobody knows. */
+    submit(handle, HCL_WRITE, 0);
+    put(get().tag, 99, "48 bytes of text 48 bytes of text 48 bytes of te", 48);
+    assert_int_equal(run(), 0);
+    assert_int_equal(strlen(reap().text), 48);
+}
+
 static void test_overrun_is_passed_on(void **state)
 {
     struct hclif_completion completion = {.flags = 0xffff};
@@ -375,6 +402,18 @@ static void test_fault_text_larger_than_a_slot(void **state)
     assert_int_equal(run(), HCL_QUEUE_BAD_ANSWER);
 }
 
+static void test_fault_text_as_large_as_the_answer_would_be(void **state)
+{
+    struct hcl_handle *handle = open_handle();
+    uint8_t answer[200];
+    struct hcl_io io = {.opcode = HCL_READ, .rx = answer, .rx_bytes = 200};
+
+    (void)state;
+    assert_int_equal(submit_io(handle, &io), 0);
+    put(get().tag, HCLIF_STATUS_TIMEOUT, NULL, 49);
+    assert_int_equal(run(), HCL_QUEUE_BAD_ANSWER);
+}
+
 static void test_fault_answer_to_an_open(void **state)
 {
     struct hcl_handle *handle;
@@ -437,6 +476,7 @@ int main(void)
         T(test_the_session_asks_for_an_event_before_it_rests),
         T(test_each_status_has_its_errno),
         T(test_a_failure_may_bring_a_text_which_is_cleaned),
+        T(test_any_failure_may_bring_a_text),
         T(test_overrun_is_passed_on),
         T(test_fault_sequence),
         T(test_fault_tag_out_of_range),
@@ -446,6 +486,7 @@ int main(void)
         T(test_fault_answer_larger_than_asked_for),
         T(test_fault_answer_larger_than_a_pool_piece),
         T(test_fault_text_larger_than_a_slot),
+        T(test_fault_text_as_large_as_the_answer_would_be),
         T(test_fault_answer_to_an_open),
         T(test_every_fault_has_a_text),
         T(test_any_bytes_in_the_ring_end_in_time),

@@ -235,6 +235,32 @@ static void test_gone_writes_nothing(void **state)
     hcl_close(device);
     assert_int_equal(store.writes, writes);
     assert_null(node_value(front("state")));
+    /* Nothing shows that the event channel is of this life: left open. */
+    assert_int_equal(events.opened - events.closed, 1);
+}
+
+static void test_a_backend_whose_domain_died_is_waited_for(void **state)
+{
+    struct hcl_device *device = open_device();
+    struct hcl_handle *handle = open_handle(device);
+    struct hcl_err err;
+    uint8_t byte;
+
+    (void)state;
+    backend.passive = true;
+    backend_unmap();
+    node_remove(back_dir);
+    assert_int_equal(hcl_read(handle, &byte, 1, 50, &err), -ETIMEDOUT);
+    assert_non_null(strstr(err.text, "domain 0 is gone"));
+    assert_int_equal(front_state(), 1);
+    backend.passive = false;
+    backend_start();
+    assert_int_equal(hcl_read(handle, &byte, 1, 2000, NULL), 1);
+    /* And then it is detached. */
+    detach();
+    assert_int_equal(hcl_process(device, &err), -ENODEV);
+    assert_non_null(strstr(err.text, "detached"));
+    hcl_close(device);
 }
 
 static void test_the_own_directory_gone_is_gone(void **state)
@@ -305,10 +331,14 @@ static void restore(uint32_t domid)
 {
     unsigned int i;
 
+    char own[32];
+
     /* The old domain's nodes and connection go; the guest saw nothing of it. */
     backend.passive = true;
     backend_unmap();
     detach();
+    snprintf(own, sizeof(own), "/local/domain/%u", store.domid);
+    node_remove(own);
     store.num_events = 0;
     store.first_event = 0;
     {
@@ -375,6 +405,168 @@ static void test_close_after_a_restore_closes_no_old_port(void **state)
     restore(2);
     hcl_close(device);
     assert_int_equal(events.opened - events.closed, 1);
+}
+
+static void test_a_restore_under_the_same_domid_is_noticed(void **state)
+{
+    struct hcl_device *device = open_device();
+    struct hcl_handle *handle = open_handle(device);
+    struct hcl_io io = {.opcode = HCL_WRITE};
+    uint8_t byte;
+
+    (void)state;
+    backend.mode = HOLD;
+    assert_int_equal(hcl_submit(handle, &io, NULL), 0);
+    backend_answer(backend.held[0].tag, HCLIF_STATUS_OK, NULL, 0);
+    restore(1);
+    assert_int_equal(hcl_process(device, NULL), 0);
+    assert_int_equal(shared_mappings(), 0);
+    assert_int_equal(wait_result(device).status, HCL_OUTCOME_UNKNOWN);
+    attach(1);
+    backend.passive = false;
+    backend.mode = ANSWER;
+    events.lost = false; /* of new handles */
+    backend_start();
+    assert_int_equal(hcl_read(handle, &byte, 1, 2000, NULL), 1);
+    hcl_close(device);
+    assert_int_equal(events.opened - events.closed, 1); /* the parked one */
+}
+
+static void test_directories_made_anew_before_we_look_are_noticed(void **state)
+{
+    struct hcl_device *device = open_device();
+    struct hcl_handle *handle = open_handle(device);
+    uint8_t byte;
+
+    (void)state;
+    restore(1);
+    attach(1);
+    backend_start();
+    assert_int_equal(hcl_process(device, NULL), 0);
+    assert_int_equal(shared_mappings(), 0);
+    backend.passive = false;
+    events.lost = false;
+    assert_int_equal(hcl_read(handle, &byte, 1, 2000, NULL), 1);
+    hcl_close(device);
+    assert_int_equal(events.opened - events.closed, 1);
+}
+
+static void test_close_under_the_same_domid_closes_no_old_port(void **state)
+{
+    struct hcl_device *device = open_device();
+
+    (void)state;
+    restore(1);
+    hcl_close(device);
+    assert_int_equal(events.opened - events.closed, 1);
+    attach(1);
+    backend.passive = false;
+    backend_start();
+    events.lost = false;
+    device = open_device();
+    restore(1);
+    attach(1); /* the state of another life is in the directory */
+    hcl_close(device);
+    assert_int_equal(events.opened - events.closed, 2);
+}
+
+static void test_an_old_port_is_not_notified(void **state)
+{
+    struct hcl_device *device = open_device();
+    struct hcl_handle *handle = open_handle(device);
+    struct hcl_io io = {.opcode = HCL_WRITE};
+    unsigned int notified;
+
+    (void)state;
+    assert_int_equal(hcl_write(handle, "x", 1, 1000, NULL), 1);
+    assert_int_equal(hcl_process(device, NULL), 0);
+    restore(1);
+    notified = events.notified;
+    assert_int_equal(hcl_submit(handle, &io, NULL), 0);
+    assert_int_equal(hcl_process(device, NULL), 0);
+    assert_int_equal(events.notified, notified);
+    assert_int_equal(wait_result(device).status, HCL_OUTCOME_UNKNOWN);
+    hcl_close(device);
+}
+
+static void test_news_in_xenstore_hold_up_no_request(void **state)
+{
+    struct hcl_device *device = open_device();
+    struct hcl_handle *handle = open_handle(device);
+    struct hcl_io io = {.opcode = HCL_WRITE};
+    int i;
+
+    (void)state;
+    for (i = 0; i < 10; i++) {
+        node_set(back("state"), "4");
+        assert_int_equal(hcl_submit(handle, &io, NULL), 0);
+        assert_int_equal(wait_result(device).error, 0);
+        node_set(back("state"), "4");
+        assert_int_equal(hcl_write(handle, "x", 1, 1000, NULL), 1);
+    }
+    hcl_close(device);
+}
+
+static void test_a_restore_during_the_handshake_is_noticed(void **state)
+{
+    struct hcl_device *device = open_device();
+
+    (void)state;
+    backend_die();
+    assert_int_equal(hcl_process(device, NULL), 0);
+    backend_start();
+    backend.passive = true;
+    while (front_state() != 3) {
+        assert_int_equal(hcl_process(device, NULL), 0);
+    }
+    restore(1);
+    assert_int_equal(hcl_process(device, NULL), 0);
+    hcl_close(device);
+    assert_int_equal(events.opened - events.closed, 1);
+}
+
+static void test_after_a_pause_a_missing_directory_is_waited_for(void **state)
+{
+    struct hcl_device *device = open_device();
+    struct hcl_handle *handle = open_handle(device);
+    struct hcl_err err;
+    uint8_t byte;
+
+    (void)state;
+    node_set(back("pause"), "1");
+    backend_die();
+    assert_int_equal(hcl_process(device, NULL), 0);
+    restore(1);
+    /* The toolstack is at another attachment of this guest. */
+    node_set("/local/domain/1/device/hcl", "%s", "");
+    assert_int_equal(hcl_process(device, NULL), 0);
+    assert_int_equal(hcl_read(handle, &byte, 1, 20, &err), -ETIMEDOUT);
+    attach(1);
+    backend.passive = false;
+    events.lost = false;
+    backend_start();
+    assert_int_equal(hcl_read(handle, &byte, 1, 2000, NULL), 1);
+    /* That was that: now it is a detach. */
+    detach();
+    assert_int_equal(hcl_process(device, &err), -ENODEV);
+    hcl_close(device);
+}
+
+static void test_after_a_pause_that_was_withdrawn_missing_is_gone(void **state)
+{
+    struct hcl_device *device = open_device();
+    struct hcl_err err;
+
+    (void)state;
+    node_set(back("pause"), "1");
+    backend_die();
+    assert_int_equal(hcl_process(device, NULL), 0);
+    node_set(back("pause"), "0");
+    backend_start();
+    wait_connected(device);
+    detach();
+    assert_int_equal(hcl_process(device, &err), -ENODEV);
+    hcl_close(device);
 }
 
 static void test_a_pause_for_a_save_leaves_nothing_to_park(void **state)
@@ -464,6 +656,25 @@ static void test_a_forked_child_has_no_part_in_it(void **state)
     hcl_close(device);
 }
 
+static void test_a_forked_child_has_no_parked_event_channel(void **state)
+{
+    struct hcl_device *device = open_device();
+    int parked = events.last->fds[0], status;
+    pid_t child;
+
+    (void)state;
+    restore(2);
+    assert_int_equal(hcl_process(device, NULL), 0);
+    hcl_close(device);
+    child = fork();
+    if (child == 0) {
+        _exit(fcntl(parked, F_GETFD) >= 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(fcntl(parked, F_GETFD) >= 0);
+}
+
 static void test_a_forked_child_has_no_shared_pages(void **state)
 {
     struct hcl_device *device = open_device();
@@ -498,15 +709,25 @@ int main(void)
         T(test_a_flapping_backend_is_not_chased),
         T(test_detached_says_why),
         T(test_gone_writes_nothing),
+        T(test_a_backend_whose_domain_died_is_waited_for),
         T(test_the_own_directory_gone_is_gone),
         T(test_a_lost_xenstore_ends_it),
         T(test_a_fault_in_the_ring_ends_it),
         T(test_any_back_page_is_no_trouble),
         T(test_restore_parks_and_waits_for_the_new_directory),
         T(test_close_after_a_restore_closes_no_old_port),
+        T(test_a_restore_under_the_same_domid_is_noticed),
+        T(test_directories_made_anew_before_we_look_are_noticed),
+        T(test_close_under_the_same_domid_closes_no_old_port),
+        T(test_an_old_port_is_not_notified),
+        T(test_news_in_xenstore_hold_up_no_request),
+        T(test_a_restore_during_the_handshake_is_noticed),
+        T(test_after_a_pause_a_missing_directory_is_waited_for),
+        T(test_after_a_pause_that_was_withdrawn_missing_is_gone),
         T(test_a_pause_for_a_save_leaves_nothing_to_park),
         T(test_a_backend_that_moves_is_followed),
         T(test_a_forked_child_has_no_part_in_it),
+        T(test_a_forked_child_has_no_parked_event_channel),
         T(test_a_forked_child_has_no_shared_pages),
     };
 

@@ -44,6 +44,9 @@ static struct {
     } events[MAX_EVENTS];
     unsigned int first_event, num_events;
     bool in_transaction;
+    bool conflict; /* it cannot be committed */
+    /* What happens right after a node was read; true: not once more. */
+    bool (*after_read)(const char *path, const char *value);
     unsigned int writes; /* of the frontend */
     bool broken;         /* the connection is lost */
     char states[256];    /* the frontend's, in order, as digits */
@@ -190,7 +193,12 @@ void *xs_read(struct xs_handle *handle, xs_transaction_t transaction,
         return NULL;
     }
     *len = (unsigned int)strlen(value);
-    return strdup(value);
+    value = strdup(value);
+    if (store.after_read && store.after_read(full, value)) {
+        store.after_read = NULL;
+        store.conflict = store.in_transaction;
+    }
+    return value;
 }
 
 char **xs_directory(struct xs_handle *handle, xs_transaction_t transaction,
@@ -265,6 +273,12 @@ bool xs_transaction_end(struct xs_handle *handle, xs_transaction_t transaction,
     (void)handle;
     (void)transaction;
     store.in_transaction = false;
+    if (store.conflict && !abort) {
+        store.conflict = false;
+        errno = EAGAIN;
+        return false;
+    }
+    store.conflict = false;
     if (!abort) {
         backend_act();
     }

@@ -876,6 +876,32 @@ static void list_of_a_missing_directory_is_ENOENT(void **state)
     assert_says("cannot list " DIR);
 }
 
+static void node_with_any_value_exists(void **state)
+{
+    (void)state;
+    value_is("a value that is longer than any buffer for a state");
+    assert_int_equal(hcl_store_exists(store, DIR, &err), 1);
+    assert_string_equal(fake.verb, "read");
+    assert_string_equal(fake.path, DIR);
+    value_is("");
+    assert_int_equal(hcl_store_exists(store, DIR, &err), 1);
+}
+
+static void missing_node_does_not_exist(void **state)
+{
+    (void)state;
+    fake.error = ENOENT;
+    assert_int_equal(hcl_store_exists(store, DIR, &err), 0);
+}
+
+static void node_that_cannot_be_looked_at_is_an_error(void **state)
+{
+    (void)state;
+    fake.error = EACCES;
+    assert_int_equal(hcl_store_exists(store, DIR, &err), -EACCES);
+    assert_says("cannot read " DIR);
+}
+
 /* ---- Writing ----------------------------------------------------------- */
 
 static void write_formats_the_value(void **state)
@@ -1317,6 +1343,9 @@ int main(void)
         test(list_of_an_empty_directory_has_no_names),
         test(list_of_too_many_names_is_E2BIG),
         test(list_of_a_missing_directory_is_ENOENT),
+        test(node_with_any_value_exists),
+        test(missing_node_does_not_exist),
+        test(node_that_cannot_be_looked_at_is_an_error),
         test(write_formats_the_value),
         test(write_of_an_empty_value_is_fine),
         test(write_of_the_longest_value_is_whole),

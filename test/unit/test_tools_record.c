@@ -91,6 +91,7 @@ static void the_text_is_that_of_the_header(void **state)
     struct hcl_record record = {
         .guest = guest,
         .saved = true,
+        .saver = 77,
         .boot = "6f0f2d1c",
         .written_ms = 812345,
         .items = {items, 2},
@@ -103,7 +104,8 @@ static void the_text_is_that_of_the_header(void **state)
         text,
         "# What this guest gets back after a reboot or restore.  Written by "
         "hclctl.\n"
-        "name = \"guest1\"\ndomid = 5\nsaved = 1\nboot = \"6f0f2d1c\"\n"
+        "name = \"guest1\"\ndomid = 5\nsaved = 1\nsaver = 77\n"
+        "boot = \"6f0f2d1c\"\n"
         "written = 812345\nhcl = [\n"
         "    \"device=rng0,backend=0,devid=0\",\n"
         "    \"device=gps,backend=io,devid=3,baud=9600\",\n]\n");
@@ -233,6 +235,69 @@ static void a_damaged_record_is_named_and_can_be_made_anew(void **state)
     hcl_record_clear(&record);
 }
 
+/* A damaged item, and nobody who wants to know why: hclctl detach crashed. */
+static void a_damaged_item_is_no_crash(void **state)
+{
+    struct hcl_record record = {0};
+
+    (void)state;
+    write_file(UUID, "name = \"guest1\"\nhcl = [ \"device=a,devid=1\", "
+                     "\"device=b,devid=1\" ]\n");
+    assert_int_equal(hcl_record_load(&record, dir, UUID, NULL), -EINVAL);
+    assert_int_equal(hcl_record_drop(dir, &guest, "a", NULL), 0);
+}
+
+static void two_devices_never_have_one_number(void **state)
+{
+    struct hcl_record record;
+
+    (void)state;
+    put(&guest, "device=rng0,devid=0");
+    put(&guest, "device=gps,backend=nosuch,devid=1");
+    put(&guest, "device=zz,devid=1");
+    record = loaded(UUID);
+    assert_int_equal(record.items.count, 3);
+    assert_int_equal(record.items.item[1].devid, 2);
+    assert_int_equal(record.items.item[2].devid, 1);
+    hcl_record_clear(&record);
+}
+
+static void a_record_whose_saver_is_gone_is_forsaken(void **state)
+{
+    struct hcl_guest rebooted = guest;
+    struct hcl_record record;
+    struct hcl_err err = {0};
+
+    (void)state;
+    rebooted.domid = 6;
+    put(&guest, "device=rng0,devid=0");
+    record = loaded(UUID);
+    assert_int_equal(record.saver, 0);
+    assert_false(hcl_record_forsaken(&record));
+    hcl_record_clear(&record);
+    assert_int_equal(hcl_record_set_saved(dir, &guest, true, &err), 0);
+    record = loaded(UUID);
+    assert_int_equal(record.saver, getpid());
+    assert_false(hcl_record_forsaken(&record));
+    hcl_record_clear(&record);
+    assert_int_equal(hcl_record_drop(dir, &rebooted, "none", &err), 0);
+    record = loaded(UUID);
+    assert_true(record.saved);
+    assert_int_equal(record.saver, 0);
+    record.saver = 0x7fffffff;
+    assert_true(hcl_record_forsaken(&record));
+    record.saver = 1; /* another program */
+    assert_true(hcl_record_forsaken(&record));
+    record.saver = (uint32_t)getpid();
+    strcpy(record.boot, "another boot");
+    assert_true(hcl_record_forsaken(&record));
+    hcl_record_clear(&record);
+    assert_int_equal(hcl_record_set_saved(dir, &guest, false, &err), 0);
+    record = loaded(UUID);
+    assert_int_equal(record.saver, 0);
+    hcl_record_clear(&record);
+}
+
 static void a_removed_record_is_gone(void **state)
 {
     struct hcl_record record = {0};
@@ -348,6 +413,9 @@ int main(void)
         WITH_DIR(a_new_domid_is_written),
         WITH_DIR(no_record_is_enoent),
         WITH_DIR(a_damaged_record_is_named_and_can_be_made_anew),
+        WITH_DIR(a_damaged_item_is_no_crash),
+        WITH_DIR(two_devices_never_have_one_number),
+        WITH_DIR(a_record_whose_saver_is_gone_is_forsaken),
         WITH_DIR(a_removed_record_is_gone),
         WITH_DIR(a_guest_without_uuid_is_not_remembered),
         WITH_DIR(the_folder_is_made_and_only_roots),

@@ -39,7 +39,7 @@ MAGIC, VERSION = 0x314c4348, 1
 OPEN, CLOSE, READ, RX_POOL, INLINE = 1, 2, 3, 0x02, 48
 STATUS = ("OK", "INVALID", "UNSUPPORTED", "BAD_HANDLE", "BUSY", "DENIED",
           "LIMIT", "IO", "GONE", "CANCELLED", "TIMEOUT")
-IO, GONE = 7, 8
+IO = 7
 
 # Own pages in order of their grants: control, front, requests, tx pool; and
 # writable: back, completions, rx pool.
@@ -386,15 +386,15 @@ class Frontend:
         got, status, _, length, data = self.completion()
         if got != tag:
             raise End("fault: tag %d not in flight" % got, close=True)
-        if length > rx_bytes:
-            raise End("fault: %d octets, asked for %d" % (length, rx_bytes),
+        most = INLINE if status else rx_bytes           # 3.3: a text of 48
+        if length > most:
+            raise End("fault: %d octets, at most %d" % (length, most),
                       close=True)
         status = status if status < len(STATUS) else IO
         if status:
-            why = data[:length] if status in (IO, GONE) and not flags else b""
-            raise End("opcode %d: %s %s" % (
-                opcode, STATUS[status], ascii(why.decode(errors="replace"))),
-                close=True)
+            why = data[:length].decode(errors="replace")
+            raise End("opcode %d: %s %s" % (opcode, STATUS[status],
+                                            ascii(why)), close=True)
         if flags & RX_POOL:
             return self.link.shared.map[RX:RX + length]
         return data[:length]

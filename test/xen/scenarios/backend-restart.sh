@@ -4,10 +4,10 @@
 
 standard_backend
 start_watch
-create guest1 'hcl = [ "device=rng0", "device=gps" ]'
-guest guest1 'hclcat -n 500000 rng0 > /tmp/read; echo $? > /tmp/status' &
-reader=$!
-wait_for 20 backend_state guest1 0 4
+create guest1 'hcl = [ "device=rng0", "device=gps", "device=echo0" ]'
+guest guest1 'hclcat rng0 > /tmp/read' &
+start_paced guest1
+wait_for 20 has_read guest1 0
 generation=$(backend_node guest1 0 generation)
 stop_backend
 expect_equal "$(backend_node guest1 0 state)" 1
@@ -21,11 +21,10 @@ standard_backend
 wait_for 20 backend_state guest1 0 4
 [ "$(backend_node guest1 0 generation)" != "$generation" ] ||
     fail "two lives of the backend have one generation"
-wait "$reader"
-expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
-500000"
+end_paced guest1
+goes_on guest1
 
-# child_of PARENT: the processes of rng0 with that parent.
+# child_of PARENT: the process of rng0 with that parent.
 child_of() {
     for child_of_pid in $(pidof hcl-worker); do
         if tr '\0' ' ' < "/proc/$child_of_pid/cmdline" | grep -q rng0 &&
@@ -35,19 +34,14 @@ child_of() {
     done
 }
 
-# survives_end_of PID WHAT: the process is killed while a guest reads, and the
-# guest's program does not notice.
-survives_end_of() {
-    [ -n "$1" ] || fail "there is no $2"
-    guest guest1 'hclcat -n 200000 rng0 > /tmp/read; echo $? > /tmp/status' &
-    survives_reader=$!
-    wait_for 20 backend_state guest1 0 4
-    kill -9 "$1"
-    wait "$survives_reader"
-    expect_equal "$(guest guest1 'cat /tmp/status; wc -c < /tmp/read')" "0
-200000" "a program, when the $2 was killed"
-}
-
-survives_end_of "$(child_of "$(pidof hcl-backend)")" "worker of rng0"
-worker=$(child_of "$(pidof hcl-backend)")
-survives_end_of "$(child_of "$worker")" "process that reads the RNG"
+# Killed: the worker, and the process that reads the device for it.
+program=$(guest guest1 pidof hclcat)
+for what in worker helper; do
+    parent=$(pidof hcl-backend)
+    [ "$what" = worker ] || parent=$(child_of "$parent")
+    victim=$(child_of "$parent")
+    [ -n "$victim" ] || fail "rng0 has no $what"
+    kill -9 "$victim"
+    goes_on guest1
+done
+expect_equal "$(guest guest1 pidof hclcat)" "$program"

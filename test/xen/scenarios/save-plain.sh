@@ -7,22 +7,13 @@ start_watch
 create guest1 'hcl = [ "device=rng0" ]'
 guest guest1 'hclcat rng0 > /tmp/read' &
 wait_for 20 backend_state guest1 0 4
-grows() {
-    grows_now=$(guest guest1 wc -c /tmp/read | cut -d ' ' -f 1)
-    [ "$grows_now" -gt "$before" ]
-}
-
 # A checkpoint: nothing happens to the connection, nor when its program ends.
 old=$(domid guest1)
-before=0
-wait_for 20 grows
+wait_for 20 has_read guest1 0
 xl save -c guest1 /tmp/checkpoint > /dev/null 2>&1 || fail "xl save -c"
 rm /tmp/checkpoint
 expect_equal "$(domid guest1)" "$old"
-before=$grows_now
-wait_for 20 grows
-before=$grows_now
-wait_for 20 grows
+goes_on guest1
 guest guest1 killall hclcat
 wait_for 10 backend_state guest1 0 2
 kernel_clean guest1
@@ -36,8 +27,5 @@ restore /tmp/guest1.save
 rm /tmp/guest1.save
 has_other_domid guest1 "$old" || fail "no new domid"
 wait_for 20 backend_state guest1 0 4
-before=0
-wait_for 20 grows
-before=$grows_now
-wait_for 20 grows
+goes_on guest1
 kernel_clean guest1
