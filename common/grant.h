@@ -54,9 +54,10 @@ void hcl_share_unmap(struct hcl_share *share, void *pages, uint32_t count);
  * Moves the mapping of @count shared pages to the address @at, over whatever is
  * mapped there, in one step.  The pages are unshared at the new address.
  */
-__attribute__((warn_unused_result)) int
-hcl_share_move(struct hcl_share *share, void *pages, uint32_t count, void *at,
-               struct hcl_err *err);
+__attribute__((warn_unused_result)) int hcl_share_move(struct hcl_share *share,
+                                                       void *pages,
+                                                       uint32_t count, void *at,
+                                                       struct hcl_err *err);
 
 /*
  * Ends the grant of @count pages, and in the same step moves as many private

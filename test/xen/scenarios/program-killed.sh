@@ -28,3 +28,11 @@ same_grants() {
     [ "$(host_left | grep -c '^grant:')" = "$before" ]
 }
 wait_for 10 same_grants
+
+# Its frontend state stands at Connected for ever, but holds no save up.
+expect_equal "$(frontend_node guest1 1 state)" 4
+hclctl save guest1 /tmp/guest1.save || fail "hclctl save after a kill"
+hclctl restore /tmp/guest1.save || fail "hclctl restore"
+rm /tmp/guest1.save
+wait_for 10 backend_state guest1 0 2
+expect_equal "$(guest guest1 hclcat -t 20 -n 7 rng0 | wc -c)" 7
