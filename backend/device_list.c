@@ -53,7 +53,14 @@ int hcl_device_config_list(const struct hcl_config *config,
     if (rc < 0) {
         goto out;
     }
-    devices = calloc(count + 1, sizeof(*devices));
+    /* Most likely a misspelt key: libxlutil cannot tell us of those. */
+    if (count == 0) {
+        rc = hcl_err_set(err, -EINVAL,
+                         "there are no devices; expected devices = "
+                         "[ \"name=NAME,class=CLASS,...\", ... ]");
+        goto out;
+    }
+    devices = calloc(count, sizeof(*devices));
     if (!devices) {
         rc = hcl_err_set(err, -ENOMEM, "no memory for %u devices", count);
         goto out;

@@ -15,6 +15,7 @@ refused() {
     done
 }
 refused 'devices = [ "name=a,class=echo"' 'hcl.conf:'
+refused 'device = [ "name=a,class=echo" ]' 'hcl.conf' 'devices ='
 refused 'devices = "name=a,class=echo"' 'hcl.conf' 'list'
 refused 'devices = [ "name=a,class=echo", "class=rng" ]' 'item 2' 'name'
 refused 'devices = [ "name=a" ]' 'item 1' 'class'
