@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* test_tools_record.c: what is remembered of a guest, and its files. */
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +14,7 @@
 #include <cmocka.h>
 
 #include "record.h"
+#include "test_tools_dir.h"
 
 #define UUID "5ac1cd9e-3e5b-4f2c-a2a4-0d4b1a39f4b7"
 #define OTHER "5ac1cd9e-3e5b-4f2c-a2a4-0d4b1a39f4b8"
@@ -31,21 +31,8 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-    char path[400];
-    struct dirent *entry;
-    DIR *files = opendir(dir);
-
     (void)state;
-    if (!files) {
-        return -1;
-    }
-    /* cppcheck-suppress readdirCalled ; a stream of one thread */
-    while ((entry = readdir(files)) != NULL) {
-        snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-        unlink(path);
-    }
-    closedir(files);
-    return rmdir(dir);
+    return test_remove_dir(dir);
 }
 
 static void write_file(const char *name, const char *text)

@@ -3,7 +3,6 @@
  * test_tools_watch_source.c: guests that left and may come back, and which
  * devices they get then.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +16,7 @@
 #include <cmocka.h>
 
 #include "log.h"
+#include "test_tools_dir.h"
 #include "watch.h"
 
 #define UUID "5ac1cd9e-3e5b-4f2c-a2a4-0d4b1a39f4b7"
@@ -40,22 +40,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char path[400];
-    struct dirent *entry;
-    DIR *files = opendir(dir);
-
     (void)state;
     hcl_watch_forget(&watch);
-    if (!files) {
-        return -1;
-    }
-    /* cppcheck-suppress readdirCalled ; a stream of one thread */
-    while ((entry = readdir(files)) != NULL) {
-        snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-        unlink(path);
-    }
-    closedir(files);
-    return rmdir(dir);
+    return test_remove_dir(dir);
 }
 
 static void put(const struct hcl_guest *of, const char *text)

@@ -3,7 +3,6 @@
  * test_tools_xl_process.c: finds the xl process that makes a guest.  Copies of
  * this program play xl: started with arguments, it waits until it is killed.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -20,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "test_tools_dir.h"
 #include "xl_process.h"
 
 #define MAX_PLAYERS 8
@@ -108,25 +108,12 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char path[400];
-    struct dirent *entry;
-    DIR *files = opendir(dir);
-
     (void)state;
     while (num_players > 0) {
         kill(players[--num_players], SIGKILL);
         waitpid(players[num_players], NULL, 0);
     }
-    if (!files) {
-        return -1;
-    }
-    /* cppcheck-suppress readdirCalled ; a stream of one thread */
-    while ((entry = readdir(files)) != NULL) {
-        snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-        unlink(path);
-    }
-    closedir(files);
-    return rmdir(dir);
+    return test_remove_dir(dir);
 }
 
 static int find(const char *name, enum hcl_xl_search search,
