@@ -9,14 +9,8 @@
 
 #include "supervisor.h"
 
-/* A worker that needs longer to map or unmap hangs. */
-#define LINK_DEADLINE_US (5 * 1000000ull)
-
 /* More hops than the tables have in a row. */
 #define MAX_HOPS 8
-
-/* Before what failed on our side is tried again. */
-#define RETRY_US 1000000ull
 
 /* ---- Life -------------------------------------------------------------- */
 
@@ -87,7 +81,9 @@ void hcl_attachment_retry(struct hcl_attachment *a)
 {
     /* Armed already: events must not put it off for ever. */
     if (!a->retry.loop) {
-        hcl_timer_start(&a->retry, a->supervisor->loop, RETRY_US, on_retry, a);
+        hcl_timer_start(&a->retry, a->supervisor->loop,
+                        a->supervisor->settings->retry_backoff_ms * 1000ull,
+                        on_retry, a);
     }
 }
 
@@ -172,7 +168,8 @@ static void on_deadline(void *arg)
 
     if (a->link == HCL_LINK_CONNECTING) {
         snprintf(a->fault, sizeof(a->fault),
-                 "the device's worker did not connect in 5 seconds");
+                 "the device's worker did not connect within %u ms",
+                 a->keeper->config->connect_timeout_ms);
     }
     /* What it has mapped goes when it is reaped: hcl_attachment_lost. */
     hcl_keeper_kill(a->keeper, "does not answer");
@@ -183,7 +180,9 @@ static void set_link(struct hcl_attachment *a, enum hcl_link link)
     a->link = link;
     hcl_timer_stop(&a->deadline);
     if (link == HCL_LINK_CONNECTING || link == HCL_LINK_CLOSING) {
-        hcl_timer_start(&a->deadline, a->supervisor->loop, LINK_DEADLINE_US,
+        /* A worker that needs longer to map or unmap hangs. */
+        hcl_timer_start(&a->deadline, a->supervisor->loop,
+                        a->keeper->config->connect_timeout_ms * 1000ull,
                         on_deadline, a);
     }
     if (link != HCL_LINK_CONNECTING) {

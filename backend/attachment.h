@@ -87,7 +87,7 @@ struct hcl_attachment {
 struct hcl_attachment *hcl_attachment_new(struct hcl_supervisor *supervisor,
                                           uint32_t domid, uint32_t devid);
 
-/* Looks at everything again in a second. */
+/* Looks at everything again after retry_backoff_ms. */
 void hcl_attachment_retry(struct hcl_attachment *attachment);
 
 /* Takes it off the list and drops its watch; writes nothing. */

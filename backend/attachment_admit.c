@@ -6,10 +6,6 @@
 #include "attachment.h"
 #include "supervisor.h"
 
-/* Connects of one attachment: so many at once, then one for each of these. */
-#define CONNECT_BURST 10
-#define CONNECT_REFILL_US 500000ull
-
 static enum hcl_admission admit_device(const struct hcl_attachment *a,
                                        char *text)
 {
@@ -77,14 +73,19 @@ enum hcl_admission hcl_attachment_admit(const struct hcl_attachment *a,
 
 bool hcl_attachment_may_connect(struct hcl_attachment *a)
 {
+    const struct hcl_settings *settings = a->supervisor->settings;
     uint64_t now = hcl_now_us();
-    uint64_t refill = (now - a->connects_us) / CONNECT_REFILL_US;
+    uint64_t refill;
 
+    if (settings->connect_interval_ms == 0) {
+        return true;
+    }
+    refill = (now - a->connects_us) / (settings->connect_interval_ms * 1000ull);
     if (refill) {
         a->connects = refill < a->connects ? a->connects - (uint32_t)refill : 0;
         a->connects_us = now;
     }
-    if (a->connects >= CONNECT_BURST) {
+    if (a->connects >= settings->connect_burst) {
         return false;
     }
     a->connects++;

@@ -6,13 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "settings.h"
+
 /* All references must fit into the lists of doc/protocol.md 3.1. */
 #define MAX_POOL_PAGES 4096
 
 const char *const hcl_device_keys[] = {
-    "name",        "class",
-    "allow",       "max-pool-pages",
-    "max-handles", "max-ring-page-order",
+    "name",
+    "class",
+    "allow",
+    "max-pool-pages",
+    "max-handles",
+    "max-ring-page-order",
+    "open-timeout-ms",
+    "connect-timeout-ms",
+    "alive-interval-ms",
     NULL,
 };
 
@@ -56,6 +64,28 @@ static int get_limits(const struct hcl_spec *spec, struct hcl_limits *limits,
                             &limits->max_handles, err);
 }
 
+static int get_times(struct hcl_device_config *config, struct hcl_err *err)
+{
+    const struct {
+        const char *key;
+        uint32_t fallback;
+        uint32_t *ret_ms;
+    } times[] = {
+        {"open-timeout-ms", 10000, &config->open_timeout_ms},
+        {"connect-timeout-ms", 5000, &config->connect_timeout_ms},
+        {"alive-interval-ms", 250, &config->alive_interval_ms},
+    };
+    int rc = 0;
+
+    for (unsigned int i = 0; i < sizeof(times) / sizeof(times[0]) && rc == 0;
+         i++) {
+        rc = hcl_spec_get_u32(&config->spec, times[i].key, 1,
+                              HCL_SETTINGS_MAX_MS, times[i].fallback,
+                              times[i].ret_ms, err);
+    }
+    return rc;
+}
+
 int hcl_device_config_parse(struct hcl_device_config *config, const char *text,
                             struct hcl_err *err)
 {
@@ -77,7 +107,11 @@ int hcl_device_config_parse(struct hcl_device_config *config, const char *text,
         return rc;
     }
     config->allow = hcl_spec_get(&config->spec, "allow");
-    return get_limits(&config->spec, &config->limits, err);
+    rc = get_limits(&config->spec, &config->limits, err);
+    if (rc < 0) {
+        return rc;
+    }
+    return get_times(config, err);
 }
 
 bool hcl_device_config_allows(const struct hcl_device_config *config,

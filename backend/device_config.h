@@ -22,6 +22,9 @@ struct hcl_device_config {
     char class_name[32];
     const char *allow; /* patterns separated by '|', or NULL; in spec */
     struct hcl_limits limits;
+    uint32_t open_timeout_ms;    /* what opening the hardware may take */
+    uint32_t connect_timeout_ms; /* mapping, and unmapping, of one guest */
+    uint32_t alive_interval_ms;  /* between looks at guests' programs */
     struct hcl_spec spec;
 };
 

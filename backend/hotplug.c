@@ -2,6 +2,7 @@
 #include "hotplug.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,10 @@
 /* A script that runs (pid > 0) or waits for the one before it. */
 struct script {
     struct script *next;
+    struct hcl_hotplug *hotplug; /* whose it is */
+    struct hcl_timer timer;      /* while it runs */
     pid_t pid;
+    bool late; /* it was killed */
     bool connect;
     uint32_t domid;
     uint32_t devid;
@@ -24,10 +28,13 @@ struct script {
 struct hcl_hotplug {
     char *path;             /* owned; NULL: none */
     struct script *scripts; /* owned; oldest first */
+    struct hcl_loop *loop;  /* not owned */
+    uint32_t timeout_ms;
     struct hcl_log_limit log_limit;
 };
 
 int hcl_hotplug_new(struct hcl_hotplug **ret_hotplug, const char *script,
+                    struct hcl_loop *loop, uint32_t timeout_ms,
                     struct hcl_err *err)
 {
     struct hcl_hotplug *hotplug = calloc(1, sizeof(*hotplug));
@@ -39,6 +46,8 @@ int hcl_hotplug_new(struct hcl_hotplug **ret_hotplug, const char *script,
         free(hotplug);
         return hcl_err_set(err, -ENOMEM, "no memory for hotplug scripts");
     }
+    hotplug->loop = loop;
+    hotplug->timeout_ms = timeout_ms;
     *ret_hotplug = hotplug;
     return 0;
 }
@@ -52,6 +61,7 @@ void hcl_hotplug_free(struct hcl_hotplug *hotplug)
         struct script *script = hotplug->scripts;
 
         hotplug->scripts = script->next;
+        hcl_timer_stop(&script->timer);
         free(script);
     }
     free(hotplug->path);
@@ -72,7 +82,20 @@ static void script_free(struct hcl_hotplug *hotplug, struct script *script)
         link = &(*link)->next;
     }
     *link = script->next;
+    hcl_timer_stop(&script->timer);
     free(script);
+}
+
+/* It is logged, and the next one starts, when it is reaped. */
+static void on_timeout(void *arg)
+{
+    struct script *script = arg;
+
+    script->late = true;
+    /* It leads its group, unless it has not come that far. */
+    if (kill(-script->pid, SIGKILL) < 0) {
+        kill(script->pid, SIGKILL);
+    }
 }
 
 /* False: one that cannot be started is gone. */
@@ -105,6 +128,8 @@ static bool script_start(struct hcl_hotplug *hotplug, struct script *script)
         script_free(hotplug, script);
         return false;
     }
+    hcl_timer_start(&script->timer, hotplug->loop,
+                    hotplug->timeout_ms * 1000ull, on_timeout, script);
     return true;
 }
 
@@ -158,6 +183,7 @@ void hcl_hotplug_run(struct hcl_hotplug *hotplug,
         hcl_log(HCL_LOG_WARNING, "no memory for a hotplug script");
         return;
     }
+    script->hotplug = hotplug;
     script->connect = event->connect;
     script->domid = event->domid;
     script->devid = event->devid;
@@ -174,6 +200,23 @@ void hcl_hotplug_run(struct hcl_hotplug *hotplug,
     }
 }
 
+/* A guest makes scripts run by connecting: the limit is theirs together. */
+static void log_failure(const struct script *script, int status)
+{
+    struct hcl_hotplug *hotplug = script->hotplug;
+    char how[64];
+
+    if (script->late) {
+        snprintf(how, sizeof(how), "killed, not done within %u ms",
+                 hotplug->timeout_ms);
+    } else {
+        hcl_process_status(status, how, sizeof(how));
+    }
+    hcl_log_limited(&hotplug->log_limit, HCL_LOG_WARNING, "%s %s %s %u %u: %s",
+                    hotplug->path, script->connect ? "connect" : "disconnect",
+                    script->device, script->domid, script->devid, how);
+}
+
 bool hcl_hotplug_reaped(struct hcl_hotplug *hotplug, pid_t pid, int status)
 {
     struct script *script = hotplug->scripts;
@@ -187,14 +230,7 @@ bool hcl_hotplug_reaped(struct hcl_hotplug *hotplug, pid_t pid, int status)
         return false;
     }
     if (status != 0) {
-        char how[64];
-
-        hcl_process_status(status, how, sizeof(how));
-        /* A guest makes scripts run by connecting. */
-        hcl_log_limited(&hotplug->log_limit, HCL_LOG_WARNING,
-                        "%s %s %s %u %u: %s", hotplug->path,
-                        script->connect ? "connect" : "disconnect",
-                        script->device, script->domid, script->devid, how);
+        log_failure(script, status);
     }
     domid = script->domid;
     devid = script->devid;

@@ -5,8 +5,9 @@
  *
  *   SCRIPT connect|disconnect DEVICE DOMID DEVID
  *
- * with HCL_CLASS and HCL_DOMAIN (the guest's name) in the environment.  Nobody
- * waits for a script; those of one attachment run one after the other.
+ * with HCL_CLASS and HCL_DOMAIN (the guest's name) in the environment.  No
+ * guest waits for a script; those of one attachment run one after the other, so
+ * one that hangs is killed.
  */
 #ifndef HCL_HOTPLUG_H
 #define HCL_HOTPLUG_H
@@ -16,6 +17,7 @@
 #include <sys/types.h>
 
 #include "err.h"
+#include "loop.h"
 
 struct hcl_hotplug;
 
@@ -29,9 +31,13 @@ struct hcl_hotplug_event {
     const char *domain;
 };
 
-/* @script is copied; NULL: there is none, and nothing is ever run.  -ENOMEM. */
+/*
+ * @script is copied; NULL: there is none, and nothing is ever run.  One that
+ * takes longer than @timeout_ms is killed, with what it has started.  -ENOMEM.
+ */
 __attribute__((warn_unused_result)) int
 hcl_hotplug_new(struct hcl_hotplug **ret_hotplug, const char *script,
+                struct hcl_loop *loop, uint32_t timeout_ms,
                 struct hcl_err *err);
 
 /* Scripts that run go on.  Takes NULL. */

@@ -16,28 +16,19 @@
 #include "log.h"
 #include "process.h"
 
-/* Opening the hardware takes at most so long. */
-#define START_DEADLINE_US (10 * 1000000ull)
-
-/* So does closing every connection. */
-#define STOP_DEADLINE_US (5 * 1000000ull)
-
-/* Between two lives of a worker that was of no use, and of a dead device. */
-#define CRASH_BACKOFF_US 100000ull
-#define DEVICE_BACKOFF_US 1000000ull
-#define MAX_BACKOFF_US (10 * 1000000ull)
-
 /* Messages of one worker before the others get their turn. */
 #define MESSAGE_BUDGET 32
 
 void hcl_keeper_init(struct hcl_keeper *keeper,
                      const struct hcl_device_config *config, const char *spec,
-                     const char *worker, struct hcl_loop *loop,
+                     const char *worker, const struct hcl_settings *settings,
+                     struct hcl_loop *loop,
                      const struct hcl_keeper_events *events, void *arg)
 {
     keeper->config = config;
     keeper->spec = spec;
     keeper->worker = worker;
+    keeper->settings = settings;
     keeper->loop = loop;
     keeper->events = events;
     keeper->arg = arg;
@@ -111,7 +102,8 @@ static void expect_end(struct hcl_keeper *keeper)
 {
     keeper->state = HCL_KEEPER_STOPPING;
     keeper->expected = true;
-    hcl_timer_start(&keeper->timer, keeper->loop, STOP_DEADLINE_US,
+    hcl_timer_start(&keeper->timer, keeper->loop,
+                    keeper->settings->stop_timeout_ms * 1000ull,
                     on_stop_deadline, keeper);
 }
 
@@ -188,7 +180,7 @@ static bool dispatch(struct hcl_keeper *keeper,
     case HCL_MESSAGE_STATS:
         if (message->stats.stats.completions > 0) {
             keeper->served = true;
-            keeper->backoff_us = 0;
+            keeper->backoff_ms = 0;
         }
         keeper->events->message(keeper->arg, keeper, message);
         return !starting || ended;
@@ -266,39 +258,44 @@ static void on_start_timer(void *arg)
 }
 
 /* Doubles the time between two lives. */
-static uint64_t next_backoff(struct hcl_keeper *keeper, uint64_t least)
+static uint32_t next_backoff(struct hcl_keeper *keeper, uint32_t least_ms)
 {
-    keeper->backoff_us *= 2;
-    if (keeper->backoff_us < least) {
-        keeper->backoff_us = least;
+    keeper->backoff_ms *= 2;
+    if (keeper->backoff_ms < least_ms) {
+        keeper->backoff_ms = least_ms;
     }
-    if (keeper->backoff_us > MAX_BACKOFF_US) {
-        keeper->backoff_us = MAX_BACKOFF_US;
+    if (keeper->backoff_ms > keeper->settings->max_backoff_ms) {
+        keeper->backoff_ms = keeper->settings->max_backoff_ms;
     }
-    return keeper->backoff_us;
+    return keeper->backoff_ms;
 }
 
 static void plan_start(struct hcl_keeper *keeper)
 {
-    uint64_t delay_us = 0;
+    const struct hcl_settings *settings = keeper->settings;
+    uint32_t delay_ms = 0;
 
     if (keeper->ending || keeper->mistake) {
         return;
     }
     if (keeper->failure[0]) {
-        delay_us = next_backoff(keeper, DEVICE_BACKOFF_US);
+        delay_ms = next_backoff(keeper, settings->retry_backoff_ms);
     } else if (!keeper->served) {
-        delay_us = next_backoff(keeper, CRASH_BACKOFF_US);
+        delay_ms = next_backoff(keeper, settings->restart_backoff_ms);
     }
-    hcl_timer_start(&keeper->timer, keeper->loop, delay_us, on_start_timer,
-                    keeper);
+    hcl_timer_start(&keeper->timer, keeper->loop, delay_ms * 1000ull,
+                    on_start_timer, keeper);
 }
 
 static void on_start_deadline(void *arg)
 {
     struct hcl_keeper *keeper = arg;
+    char text[64];
 
-    set_failure(keeper, "cannot be opened within 10 seconds");
+    snprintf(text, sizeof(text),
+             "cannot be opened within %u ms (open-timeout-ms)",
+             keeper->config->open_timeout_ms);
+    set_failure(keeper, text);
     keeper->settled = true;
     keeper->expected = true;
     kill_worker(keeper);
@@ -358,7 +355,8 @@ void hcl_keeper_start(struct hcl_keeper *keeper)
         }
         return;
     }
-    hcl_timer_start(&keeper->timer, keeper->loop, START_DEADLINE_US,
+    hcl_timer_start(&keeper->timer, keeper->loop,
+                    keeper->config->open_timeout_ms * 1000ull,
                     on_start_deadline, keeper);
 }
 

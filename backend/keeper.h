@@ -23,6 +23,7 @@
 #include "device_config.h"
 #include "loop.h"
 #include "message.h"
+#include "settings.h"
 
 enum hcl_keeper_state {
     HCL_KEEPER_DOWN, /* no process; the timer, if armed, starts one */
@@ -48,6 +49,7 @@ struct hcl_keeper {
     const struct hcl_device_config *config; /* not owned */
     const char *spec;                       /* the item; not owned */
     const char *worker;                     /* path; not owned */
+    const struct hcl_settings *settings;    /* not owned */
     struct hcl_loop *loop;                  /* not owned */
     const struct hcl_keeper_events *events;
     void *arg;
@@ -58,7 +60,7 @@ struct hcl_keeper {
     struct hcl_source *source;
     struct hcl_timer timer;
     uint64_t generation;
-    uint64_t backoff_us;
+    uint32_t backoff_ms;
     bool settled;  /* was READY, or ended, at least once */
     bool mistake;  /* in hcl.conf: never started again */
     bool served;   /* this worker has answered a request */
@@ -73,7 +75,8 @@ struct hcl_keeper {
 /* Fills @keeper, which is zeroed; all arguments must outlive it. */
 void hcl_keeper_init(struct hcl_keeper *keeper,
                      const struct hcl_device_config *config, const char *spec,
-                     const char *worker, struct hcl_loop *loop,
+                     const char *worker, const struct hcl_settings *settings,
+                     struct hcl_loop *loop,
                      const struct hcl_keeper_events *events, void *arg);
 
 /* Starts the worker.  What fails is seen in the events. */
@@ -90,7 +93,7 @@ hcl_keeper_send(struct hcl_keeper *keeper, struct hcl_message *message,
 /* Kills a worker that hangs; `lost` follows.  @why is logged. */
 void hcl_keeper_kill(struct hcl_keeper *keeper, const char *why);
 
-/* Ends the worker for good, by STOP, after 5 s by force. */
+/* Ends the worker for good, by STOP, after stop_timeout_ms by force. */
 void hcl_keeper_stop(struct hcl_keeper *keeper);
 
 /* Child @pid has ended: true if it was the worker. */

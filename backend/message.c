@@ -104,9 +104,11 @@ static bool body_ok(struct hcl_message *m)
     case HCL_MESSAGE_FAILED:
         return m->failed.mistake <= 1;
     case HCL_MESSAGE_REFUSED:
-        return m->refused.refusal >= 1 && m->refused.refusal < HCL_REFUSAL_END;
+        return m->refused.refusal >= 1 &&
+               m->refused.refusal < HCL_REFUSAL_END && m->refused.text[0];
     case HCL_MESSAGE_CLOSED:
-        return m->closed.reason >= 1 && m->closed.reason < HCL_CLOSE_END;
+        return m->closed.reason >= 1 && m->closed.reason < HCL_CLOSE_END &&
+               (m->closed.reason != HCL_CLOSE_FAULT || m->closed.text[0]);
     default:
         return true;
     }
@@ -241,10 +243,11 @@ int hcl_message_receive(int fd, struct hcl_message *ret_message, int *ret_fds,
         return hcl_err_sys(err, errno == ECONNRESET ? -EPIPE : -errno,
                            "cannot receive a message");
     }
+    count = take_fds(&header, fds);
     if (bytes == 0) {
+        close_fds(fds); /* of an empty message, which looks like an end */
         return hcl_err_set(err, -EPIPE, "the other process has gone");
     }
-    count = take_fds(&header, fds);
     if (header.msg_flags & MSG_CTRUNC) {
         /* We are out of descriptors: the message stands, without them. */
         close_fds(fds);

@@ -119,14 +119,14 @@ struct hcl_message_connected {
 
 struct hcl_message_refused {
     uint32_t connection;
-    uint32_t refusal; /* enum hcl_refusal */
-    char text[HCL_ERR_TEXT];
+    uint32_t refusal;        /* enum hcl_refusal */
+    char text[HCL_ERR_TEXT]; /* not empty: the guest's user reads it */
 };
 
 struct hcl_message_closed {
     uint32_t connection;
-    uint32_t reason; /* enum hcl_close_reason */
-    char text[HCL_ERR_TEXT];
+    uint32_t reason;         /* enum hcl_close_reason */
+    char text[HCL_ERR_TEXT]; /* of HCL_CLOSE_FAULT not empty: as above */
 };
 
 struct hcl_message_device_failed {

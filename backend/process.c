@@ -19,6 +19,9 @@ static void become(const char *const *argv, const char *const *envp, int fd)
     if (nothing < 0) {
         _exit(126);
     }
+    if (fd < 0) {
+        setpgid(0, 0);
+    }
     if (fd >= 0 && fd != 3) {
         dup2(fd, 3);
     } else if (fd == 3) {

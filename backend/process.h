@@ -12,7 +12,8 @@
  * Starts @argv[0] (a path) with @argv and @envp, both ended by NULL.  Its
  * standard input and output are /dev/null, standard error is ours, descriptor
  * 3 is a copy of @fd (or nothing, if @fd is -1), all others are closed; no
- * signal is blocked.  -errno.
+ * signal is blocked.  Without @fd it leads a process group of its own, so that
+ * it can be killed with all that it has started.  -errno.
  */
 __attribute__((warn_unused_result)) int
 hcl_process_start(pid_t *ret_pid, const char *const *argv,

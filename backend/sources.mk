@@ -15,6 +15,7 @@ HCL_BACKEND_SRCS := \
 	backend/offer.c \
 	backend/process.c \
 	backend/run_lock.c \
+	backend/settings.c \
 	backend/supervisor.c \
 	backend/watch_path.c
 

@@ -24,10 +24,6 @@
 /* Directories that are looked at, of one kind. */
 #define MAX_ENTRIES 4096
 
-/* Workers have 5 s of their own (keeper.c) to close their connections. */
-#define STOP_DEADLINE_US (5 * 1000000ull)
-#define GIVE_UP_US (2 * 1000000ull)
-
 /* ---- For attachments --------------------------------------------------- */
 
 struct hcl_keeper *hcl_supervisor_keeper(struct hcl_supervisor *supervisor,
@@ -297,9 +293,9 @@ static void on_stop_deadline(void *arg)
 {
     struct hcl_supervisor *supervisor = arg;
 
-    hcl_timer_start(&supervisor->stop_timer, supervisor->loop, GIVE_UP_US,
+    hcl_timer_start(&supervisor->stop_timer, supervisor->loop,
+                    supervisor->settings->kill_timeout_ms * 1000ull,
                     on_stop_give_up, supervisor);
-
     for (unsigned int i = 0; i < supervisor->num_keepers; i++) {
         if (supervisor->keepers[i].state != HCL_KEEPER_DOWN) {
             hcl_keeper_kill(&supervisor->keepers[i], "does not end");
@@ -313,7 +309,8 @@ static void begin_stop(struct hcl_supervisor *supervisor)
         return;
     }
     supervisor->stopping = true;
-    hcl_timer_start(&supervisor->stop_timer, supervisor->loop, STOP_DEADLINE_US,
+    hcl_timer_start(&supervisor->stop_timer, supervisor->loop,
+                    supervisor->settings->stop_timeout_ms * 1000ull,
                     on_stop_deadline, supervisor);
     for_each(supervisor, NULL, hcl_attachment_step);
     check_stopped(supervisor);
@@ -486,8 +483,8 @@ static int start_keepers(struct hcl_supervisor *supervisor,
     }
     for (unsigned int i = 0; i < setup->num_devices; i++) {
         hcl_keeper_init(&supervisor->keepers[i], &setup->devices[i],
-                        setup->specs[i], setup->worker, supervisor->loop,
-                        &keeper_events, supervisor);
+                        setup->specs[i], setup->worker, supervisor->settings,
+                        supervisor->loop, &keeper_events, supervisor);
     }
     supervisor->num_keepers = setup->num_devices;
     for (unsigned int i = 0; i < setup->num_devices; i++) {
@@ -515,7 +512,8 @@ static int start(struct hcl_supervisor *supervisor,
     if (rc < 0) {
         return rc;
     }
-    rc = hcl_hotplug_new(&supervisor->hotplug, setup->hotplug, err);
+    rc = hcl_hotplug_new(&supervisor->hotplug, setup->hotplug, supervisor->loop,
+                         supervisor->settings->hotplug_timeout_ms, err);
     if (rc < 0) {
         return rc;
     }
@@ -547,7 +545,8 @@ static void clear(struct hcl_supervisor *supervisor)
 int hcl_supervisor_run(const struct hcl_supervisor_setup *setup,
                        struct hcl_err *err)
 {
-    struct hcl_supervisor supervisor = {.reader = {.fd = -1}};
+    struct hcl_supervisor supervisor = {.settings = setup->settings,
+                                        .reader = {.fd = -1}};
     int rc = start(&supervisor, setup, err);
 
     if (rc == 0) {

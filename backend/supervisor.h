@@ -15,11 +15,13 @@
 #include "hotplug.h"
 #include "keeper.h"
 #include "loop.h"
+#include "settings.h"
 #include "store.h"
 
 struct hcl_supervisor {
-    struct hcl_loop *loop;   /* owned */
-    struct hcl_store *store; /* owned */
+    const struct hcl_settings *settings; /* not owned */
+    struct hcl_loop *loop;               /* owned */
+    struct hcl_store *store;             /* owned */
     struct hcl_source *store_source;
     struct hcl_source *signals;
     struct hcl_gntdev reader;    /* for control pages */
@@ -38,8 +40,9 @@ struct hcl_supervisor {
 
 /* What the supervisor is started with; nothing is owned. */
 struct hcl_supervisor_setup {
-    const char *worker;                      /* path of hcl-worker */
-    const char *hotplug;                     /* path of the script, or NULL */
+    const char *worker;  /* path of hcl-worker */
+    const char *hotplug; /* path of the script, or NULL */
+    const struct hcl_settings *settings;
     const char *const *specs;                /* items of `devices` */
     const struct hcl_device_config *devices; /* the same, parsed */
     unsigned int num_devices;

@@ -12,6 +12,7 @@
 #include "device_list.h"
 #include "log.h"
 #include "run_lock.h"
+#include "settings.h"
 #include "supervisor.h"
 
 /* Where `make install` puts the script; hcl.conf's `hotplug` names another. */
@@ -29,7 +30,8 @@ static const char usage[] =
     "usage: hcl-backend [-c FILE] [-d DIR] [-v]\n"
     "Serves the devices of hcl.conf to Xen guests, in the foreground.\n"
     "\n"
-    "  -c, --config FILE   configuration (default /etc/hcl/hcl.conf)\n"
+    "  -c, --config FILE   configuration: devices, times and rates (default\n"
+    "                      /etc/hcl/hcl.conf)\n"
     "  -d, --run-dir DIR   runtime directory (default /run/hcl)\n"
     "  -v, --verbose       log more\n"
     "  -h, --help          print this\n"
@@ -132,33 +134,57 @@ static int find_hotplug(const struct hcl_config *config, const char **ret_path,
     return 0;
 }
 
+/* What hcl.conf says; all owned.  Zeroed is empty. */
+struct file {
+    struct hcl_config *config;
+    struct hcl_device_config *devices;
+    const char **specs;
+    unsigned int num_devices;
+    struct hcl_settings settings;
+    const char *hotplug; /* in config, or ours, or NULL */
+};
+
+static void file_clear(struct file *file)
+{
+    free(file->specs);
+    free(file->devices);
+    hcl_config_free(file->config);
+}
+
+static int file_load(struct file *file, const char *path, struct hcl_err *err)
+{
+    unsigned int count = 0;
+    int rc = hcl_config_load(&file->config, path, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = hcl_device_config_list(file->config, &file->devices,
+                                &file->num_devices, err);
+    if (rc < 0) {
+        return hcl_err_prefix(err, "%s", path);
+    }
+    rc = hcl_config_list(file->config, "devices", &file->specs, &count, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = hcl_settings_load(&file->settings, file->config, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = find_hotplug(file->config, &file->hotplug, err);
+    return rc < 0 ? hcl_err_prefix(err, "%s", path) : 0;
+}
+
 static int run(const struct options *options, struct hcl_err *err)
 {
     struct hcl_supervisor_setup setup = {0};
-    struct hcl_device_config *devices = NULL;
-    struct hcl_config *config = NULL;
-    const char **specs = NULL;
+    struct file file = {0};
     char worker[PATH_MAX];
-    unsigned int count = 0;
     int lock = -1;
-    int rc;
+    int rc = file_load(&file, options->config, err);
 
-    rc = hcl_config_load(&config, options->config, err);
     if (rc < 0) {
-        goto out;
-    }
-    rc = hcl_device_config_list(config, &devices, &setup.num_devices, err);
-    if (rc < 0) {
-        hcl_err_prefix(err, "%s", options->config);
-        goto out;
-    }
-    rc = hcl_config_list(config, "devices", &specs, &count, err);
-    if (rc < 0) {
-        goto out;
-    }
-    rc = find_hotplug(config, &setup.hotplug, err);
-    if (rc < 0) {
-        hcl_err_prefix(err, "%s", options->config);
         goto out;
     }
     rc = find_worker(worker, sizeof(worker), err);
@@ -170,8 +196,11 @@ static int run(const struct options *options, struct hcl_err *err)
         goto out;
     }
     setup.worker = worker;
-    setup.specs = specs;
-    setup.devices = devices;
+    setup.hotplug = file.hotplug;
+    setup.settings = &file.settings;
+    setup.specs = file.specs;
+    setup.devices = file.devices;
+    setup.num_devices = file.num_devices;
     rc = hcl_supervisor_run(&setup, err);
     if (rc == -EINVAL) {
         hcl_err_prefix(err, "%s", options->config);
@@ -180,9 +209,7 @@ out:
     if (lock >= 0) {
         close(lock);
     }
-    free(specs);
-    free(devices);
-    hcl_config_free(config);
+    file_clear(&file);
     return rc;
 }
 

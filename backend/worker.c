@@ -19,9 +19,6 @@
 /* Requests of one connection before the others get their turn. */
 #define SERVE_BUDGET 32
 
-/* How often the guests' programs are looked at: their death sends no event. */
-#define ALIVE_PERIOD_US 250000
-
 /* One connection in the worker's lists. */
 struct client {
     struct client *next;     /* of all */
@@ -46,6 +43,7 @@ struct hcl_worker {
     struct client **run_last; /* where the next one is linked */
     unsigned int num_runs;
     struct hcl_timer alive;
+    uint32_t alive_interval_ms;
     bool stopping;
     bool crashed; /* a process of ours was killed: end, and tell nobody */
 };
@@ -201,6 +199,16 @@ static bool close_if_dead(struct client *client)
     return true;
 }
 
+static void on_alive_timer(void *arg);
+
+/* The death of a guest's program sends no event. */
+static void start_alive_timer(struct hcl_worker *worker)
+{
+    hcl_timer_start(&worker->alive, worker->loop,
+                    worker->alive_interval_ms * 1000ull, on_alive_timer,
+                    worker);
+}
+
 static void on_alive_timer(void *arg)
 {
     struct hcl_worker *worker = arg;
@@ -211,8 +219,7 @@ static void on_alive_timer(void *arg)
         close_if_dead(client);
     }
     if (worker->clients) {
-        hcl_timer_start(&worker->alive, worker->loop, ALIVE_PERIOD_US,
-                        on_alive_timer, worker);
+        start_alive_timer(worker);
     }
 }
 
@@ -281,8 +288,7 @@ static void serve_connect(struct hcl_worker *worker,
         return;
     }
     if (!worker->clients) {
-        hcl_timer_start(&worker->alive, worker->loop, ALIVE_PERIOD_US,
-                        on_alive_timer, worker);
+        start_alive_timer(worker);
     }
     client->next = worker->clients;
     client->link = &worker->clients;
@@ -418,6 +424,7 @@ static int open_device(struct hcl_worker *worker, const char *spec,
     if (rc < 0) {
         return rc;
     }
+    worker->alive_interval_ms = config.alive_interval_ms;
     return hcl_device_open(&worker->device, class, config.name, &config.spec,
                            worker->loop, on_device_failed, worker, err);
 }

@@ -11,6 +11,8 @@
 
 #include <libxlutil.h>
 
+#include "spec.h"
+
 #define FILE_MAX_BYTES (1u << 20)
 
 struct hcl_config {
@@ -100,6 +102,12 @@ int hcl_config_parse(struct hcl_config **ret_config, const char *name,
     if (bytes > FILE_MAX_BYTES) {
         ret = hcl_err_set(err, -EFBIG, "%s: has %u bytes, at most %u can be",
                           name, bytes, FILE_MAX_BYTES);
+        goto out;
+    }
+    /* libxlutil ends the program when one stands in a string. */
+    if (memchr(data, '\0', bytes)) {
+        ret = hcl_err_set(err, -EINVAL, "%s: has a NUL byte, expected text",
+                          name);
         goto out;
     }
     ret = xlu_cfg_readdata(config->parsed, data, (int)bytes);
@@ -231,5 +239,26 @@ int hcl_config_list(const struct hcl_config *config, const char *key,
     }
     *ret_items = items;
     *ret_count = (unsigned int)count;
+    return 0;
+}
+
+int hcl_config_u32(const struct hcl_config *config, const char *key,
+                   uint32_t min, uint32_t max, uint32_t fallback,
+                   uint32_t *ret_value, struct hcl_err *err)
+{
+    uint32_t value = fallback;
+    const char *text;
+    int ret = hcl_config_string(config, key, &text, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    if (text &&
+        (!hcl_spec_number(text, &value) || value < min || value > max)) {
+        return hcl_err_set(err, -EINVAL,
+                           "%s: %s = %.80s: expected a number from %u to %u",
+                           config->name, key, text, min, max);
+    }
+    *ret_value = value;
     return 0;
 }

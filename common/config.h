@@ -6,6 +6,8 @@
 #ifndef HCL_CONFIG_H
 #define HCL_CONFIG_H
 
+#include <stdint.h>
+
 #include "err.h"
 
 struct hcl_config;
@@ -39,5 +41,14 @@ __attribute__((warn_unused_result)) int
 hcl_config_list(const struct hcl_config *config, const char *key,
                 const char ***ret_items, unsigned int *ret_count,
                 struct hcl_err *err);
+
+/*
+ * The number @key, between @min and @max, decimal or 0x hex; @fallback where
+ * missing.  -EINVAL: the text has the file, the key, the value and the range.
+ */
+__attribute__((warn_unused_result)) int
+hcl_config_u32(const struct hcl_config *config, const char *key, uint32_t min,
+               uint32_t max, uint32_t fallback, uint32_t *ret_value,
+               struct hcl_err *err);
 
 #endif /* HCL_CONFIG_H */

@@ -148,8 +148,7 @@ const char *hcl_spec_get(const struct hcl_spec *spec, const char *key)
     return NULL;
 }
 
-/* Reads all of @text as a number; false if it is none or far too large. */
-static bool read_u32(const char *text, uint32_t *ret_value)
+bool hcl_spec_number(const char *text, uint32_t *ret_value)
 {
     bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
     const char *digits = hex ? text + 2 : text;
@@ -183,7 +182,8 @@ int hcl_spec_get_u32(const struct hcl_spec *spec, const char *key, uint32_t min,
     const char *text = hcl_spec_get(spec, key);
     uint32_t value = fallback;
 
-    if (text && (!read_u32(text, &value) || value < min || value > max)) {
+    if (text &&
+        (!hcl_spec_number(text, &value) || value < min || value > max)) {
         return hcl_err_set(err, -EINVAL,
                            "%s='%s': expected a number from %u to %u", key,
                            text, min, max);
@@ -247,7 +247,7 @@ void hcl_spec_format_without(const struct hcl_spec *spec,
             continue;
         }
         /* Whole items only: half a value would be another value. */
-        need = strlen(spec->key[i]) + strlen(spec->value[i]) + 2;
+        need = strlen(spec->key[i]) + strlen(spec->value[i]) + (used ? 2 : 1);
         if (used + need >= size) {
             return;
         }

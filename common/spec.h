@@ -36,8 +36,14 @@ hcl_spec_parse(struct hcl_spec *spec, const char *text, struct hcl_err *err);
 const char *hcl_spec_get(const struct hcl_spec *spec, const char *key);
 
 /*
- * Reads a number between @min and @max, decimal or 0x hex; @fallback where the
- * key is missing.  -EINVAL says key, value and range.
+ * Reads all of @text as a number, decimal or 0x hex; false if it is none or
+ * does not fit.
+ */
+bool hcl_spec_number(const char *text, uint32_t *ret_value);
+
+/*
+ * Reads a number between @min and @max, as hcl_spec_number does; @fallback
+ * where the key is missing.  -EINVAL says key, value and range.
  */
 __attribute__((warn_unused_result)) int
 hcl_spec_get_u32(const struct hcl_spec *spec, const char *key, uint32_t min,

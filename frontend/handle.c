@@ -6,9 +6,6 @@
 #include "device.h"
 #include "result.h"
 
-/* How long the backend has to end a handle, and to answer a cancellation. */
-#define GRACE_MS 1000
-
 /* ---- Handles ----------------------------------------------------------- */
 
 static bool is_settled(const void *arg)
@@ -17,6 +14,12 @@ static bool is_settled(const void *arg)
 
     return handle->state == HCL_HANDLE_OPEN ||
            handle->state == HCL_HANDLE_FAILED;
+}
+
+/* How long the backend has to end a handle, and to answer a cancellation. */
+static uint64_t grace(const struct hcl_device *device)
+{
+    return hcl_device_deadline((int)device->connection.options.grace_ms);
 }
 
 /* Why something was not done in time. */
@@ -86,8 +89,7 @@ void hcl_handle_close(struct hcl_handle *handle)
     }
     both[0] = device;
     both[1] = handle; /* may be freed: only compared */
-    (void)!hcl_device_wait(device, hcl_device_deadline(GRACE_MS), false,
-                           is_freed, both);
+    (void)!hcl_device_wait(device, grace(device), false, is_freed, both);
     hcl_device_settle(device);
 }
 
@@ -206,8 +208,7 @@ static int wait_for_result(struct hcl_device *device,
     }
     ret = not_done(device, ret, err);
     hcl_session_cancel(&device->session, request);
-    if (hcl_device_wait(device, hcl_device_deadline(GRACE_MS), false, is_done,
-                        request) < 0) {
+    if (hcl_device_wait(device, grace(device), false, is_done, request) < 0) {
         return ret;
     }
     /* It was done all the same, or there is a better reason than ours. */

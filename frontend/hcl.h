@@ -77,11 +77,24 @@ __attribute__((warn_unused_result)) int hcl_list(struct hcl_info **ret_infos,
 
 /* ---- A device ---------------------------------------------------------- */
 
-/* Wishes; the backend's limits may reduce each. */
+/*
+ * Initialise it with HCL_OPEN_DEFAULTS, and change what is to be different: a
+ * later version has more fields.
+ */
 struct hcl_open_options {
+    /* Wishes; the backend's limits may reduce each. */
     uint32_t ring_page_order; /* 0 to 6: 64 << order requests at a time */
     uint32_t tx_pool_bytes;   /* for payloads to the device, at most 16 MiB */
     uint32_t rx_pool_bytes;   /* for payloads from it, at most 16 MiB */
+
+    /* Milliseconds, at most an hour; 0 is the default. */
+    uint32_t grace_ms;       /* 1000: what the backend gets to end a handle or
+                              * a cancelled request; hcl_close waits three
+                              * times that at most */
+    uint32_t backoff_ms;     /* 50: before a connection that was lost soon after
+                              * it was made is made anew; doubles each time */
+    uint32_t max_backoff_ms; /* 5000: stops doubling there; what lasts twice
+                              * that was not lost soon */
 };
 
 /* What NULL stands for: 37 of the 1024 pages that a guest may share. */
@@ -91,8 +104,9 @@ struct hcl_open_options {
     }
 
 /*
- * Connects to the device @name, waiting @timeout_ms at most.  The caller owns
- * *@ret_device and ends it with hcl_close.  @options may be NULL.  Errors:
+ * Connects to the device @name, waiting @timeout_ms at most, and then, if that
+ * was not enough, as long as hcl_close for the backend to let go.  The caller
+ * owns *@ret_device and ends it with hcl_close.  @options may be NULL.  Errors:
  *   -ENOENT        no such device; the text lists those that exist
  *   -EBUSY         held by another process; the text has its number.  Also when
  *                  this process has it open already
@@ -113,7 +127,8 @@ hcl_open(const char *name, const struct hcl_open_options *options,
 /*
  * Ends handles, requests and the connection, in order, and frees the device:
  * pointers to its handles and into its pools are invalid afterwards.  Takes
- * NULL.  Blocks for as long as the backend takes, at most some 3 seconds.
+ * NULL.  Blocks for as long as the backend takes, at most some three times
+ * grace_ms of the options.
  */
 void hcl_close(struct hcl_device *device);
 
@@ -159,7 +174,8 @@ hcl_handle_open(struct hcl_device *device, int timeout_ms,
 /*
  * Ends the handle, whose pointer is invalid afterwards.  Its requests complete
  * first, as cancelled or as they would have; their results can be reaped.
- * Takes NULL.  Blocks for as long as the backend takes, at most a second.
+ * Takes NULL.  Blocks for as long as the backend takes, at most grace_ms of the
+ * options.
  */
 void hcl_handle_close(struct hcl_handle *handle);
 
@@ -274,8 +290,8 @@ int hcl_cancel(struct hcl_handle *handle, uint64_t id);
  * error and fills @ret_result (may be NULL) and @err.  After @timeout_ms or a
  * signal handler the request is cancelled: if it completed all the same, the
  * result counts, so that no data is lost; else -ETIMEDOUT or -EINTR.  A backend
- * that does not answer the cancellation in a second loses the result; what lay
- * in the pool stays the request's then.
+ * that does not answer the cancellation within grace_ms of the options loses
+ * the result; what lay in the pool stays the request's then.
  */
 int hcl_call(struct hcl_handle *handle, const struct hcl_io *io, int timeout_ms,
              struct hcl_result *ret_result, struct hcl_err *err);

@@ -36,9 +36,9 @@ static const char usage[] =
     "  -w  first write standard input, to its end, to the device; then read\n"
     "      only if there is -n. A device of class echo answers what it gets\n"
     "  -n  read BYTES bytes; without it, until the device ends\n"
-    "  -t  take SECONDS at most for everything, and 3 more to end it if the\n"
-    "      backend does not answer; without it, 10 to connect and no limit\n"
-    "      after that\n"
+    "  -t  take SECONDS at most for everything; to end it, if the backend\n"
+    "      does not answer, three times as long again, but 3 more at most;\n"
+    "      without it, 10 to connect and no limit after that\n"
     "  -h  print this\n"
     "\n"
     "Exit status: 0 done, 1 usage, or standard input or output failed, 2 no\n"
@@ -51,6 +51,7 @@ static const char short_usage[] =
     "(-h for help)\n";
 
 #define CONNECT_MS 10000
+#define MAX_GRACE_MS 1000
 #define CHUNK_BYTES 32768
 #define NO_LIMIT UINT64_MAX
 
@@ -60,6 +61,7 @@ struct cat {
     bool has_bytes;
     uint64_t bytes;       /* left to read; NO_LIMIT without -n */
     uint64_t deadline_ms; /* monotonic; NO_LIMIT without -t */
+    uint32_t grace_ms;    /* of struct hcl_open_options */
     struct hcl_device *device;
     struct hcl_handle *handle;
     uint8_t *in; /* owned: CHUNK_BYTES of standard input, and of answers */
@@ -128,12 +130,15 @@ static bool parse_seconds(struct cat *cat, const char *text)
 {
     char *end;
     double seconds = strtod(text, &end);
+    uint64_t ms;
 
     if (end == text || *end || !(seconds > 0) || seconds > 1e9) {
         complain(cat, "-t takes a number of seconds above 0, not \"%s\"", text);
         return false;
     }
-    cat->deadline_ms = now_ms() + (uint64_t)(seconds * 1000 + 0.999);
+    ms = (uint64_t)(seconds * 1000 + 0.999); /* rounded up */
+    cat->deadline_ms = now_ms() + ms;
+    cat->grace_ms = ms < MAX_GRACE_MS ? (uint32_t)ms : MAX_GRACE_MS;
     return true;
 }
 
@@ -584,6 +589,7 @@ static int catch_signals(struct cat *cat)
 
 static int run(struct cat *cat)
 {
+    struct hcl_open_options options = HCL_OPEN_DEFAULTS;
     struct hcl_err err;
     int timeout_ms = time_left_ms(cat);
     int status = catch_signals(cat);
@@ -594,7 +600,8 @@ static int run(struct cat *cat)
     if (timeout_ms < 0) {
         timeout_ms = CONNECT_MS;
     }
-    if (hcl_open(cat->name, NULL, timeout_ms, &cat->device, &err) < 0) {
+    options.grace_ms = cat->grace_ms;
+    if (hcl_open(cat->name, &options, timeout_ms, &cat->device, &err) < 0) {
         return not_open(cat, &err);
     }
     timeout_ms = time_left_ms(cat);
@@ -612,7 +619,11 @@ static int run(struct cat *cat)
 
 int main(int argc, char **argv)
 {
-    struct cat cat = {.bytes = NO_LIMIT, .deadline_ms = NO_LIMIT};
+    struct cat cat = {
+        .bytes = NO_LIMIT,
+        .deadline_ms = NO_LIMIT,
+        .grace_ms = MAX_GRACE_MS,
+    };
     int status;
 
     if (!parse(&cat, argc, argv, &status)) {

@@ -293,7 +293,8 @@ const struct hcl_command hcl_command_detach = {
         "see it closed.  Works without a backend, and when the guest is\n"
         "gone.\n"
         "\n"
-        "  -t SECONDS    how long the backend gets to let go (default 5)\n"
+        "  -t SECONDS    how long the backend gets to let go (default 5), and\n"
+        "                after it the guest, but that 2 at most\n"
         "  -s STATEDIR   as for hclctl attach\n"
         "\n"
         "Exit status: 0 detached; 1 usage; 2 nothing was detached.\n",

@@ -68,24 +68,79 @@ void hcl_command_warn(const char *fmt, ...)
 
 /* ---- Options ----------------------------------------------------------- */
 
-static bool read_seconds(const char *text, uint64_t *ret_us)
+static const struct option option_names[] = {
+    {"help", no_argument, NULL, 'h'},
+    {"json", no_argument, NULL, 'j'},
+    {"timeout", required_argument, NULL, 't'},
+    {"state-dir", required_argument, NULL, 's'},
+    {"config-dir", required_argument, NULL, 'C'},
+    {"debug", no_argument, NULL, 'd'},
+    {"poll", required_argument, NULL, 'P'},
+    {"settle", required_argument, NULL, 'E'},
+    {"reap", required_argument, NULL, 'R'},
+    {"return", required_argument, NULL, 'B'},
+    {"fresh", required_argument, NULL, 'F'},
+    {NULL, 0, NULL, 0},
+};
+
+static const char *long_name(int letter)
+{
+    const struct option *option = option_names;
+
+    while (option->val != letter) {
+        option++;
+    }
+    return option->name;
+}
+
+/* Where the option's time goes; NULL: it is none. */
+static uint64_t *time_option(int letter, struct hcl_options *options)
+{
+    switch (letter) {
+    case 't':
+        return &options->timeout_us;
+    case 'P':
+        return &options->times.poll_us;
+    case 'E':
+        return &options->times.settle_us;
+    case 'R':
+        return &options->times.reap_us;
+    case 'B':
+        return &options->times.return_us;
+    case 'F':
+        return &options->times.fresh_us;
+    default:
+        return NULL;
+    }
+}
+
+static bool read_seconds(const char *text, double least, uint64_t *ret_us)
 {
     char *end;
     double seconds = strtod(text, &end);
 
-    if (end == text || *end || !(seconds >= 0) || seconds > MAX_SECONDS) {
+    if (end == text || *end || !(seconds >= least) || seconds > MAX_SECONDS) {
         return false;
     }
     *ret_us = (uint64_t)(seconds * 1e6);
     return true;
 }
 
+/* Between two looks there has to be some time. */
+static double least_seconds(int letter)
+{
+    return letter == 'P' ? 0.001 : 0;
+}
+
 /* Takes one option; false: its value is no good. */
 static bool take_option(int letter, struct hcl_options *options)
 {
+    uint64_t *time_us = time_option(letter, options);
+
+    if (time_us) {
+        return read_seconds(optarg, least_seconds(letter), time_us);
+    }
     switch (letter) {
-    case 't':
-        return read_seconds(optarg, &options->timeout_us);
     case 's':
         options->state_dir = optarg;
         return *optarg != '\0';
@@ -109,6 +164,19 @@ static bool take_option(int letter, struct hcl_options *options)
     }
 }
 
+/* Says what the option's value has to be. */
+static int bad_value(const struct hcl_command *command, int letter,
+                     struct hcl_options *options)
+{
+    if (time_option(letter, options)) {
+        return hcl_command_usage(
+            command, "--%s '%s': expected seconds, %g to %d", long_name(letter),
+            optarg, least_seconds(letter), MAX_SECONDS);
+    }
+    return hcl_command_usage(command, "--%s '%s': expected a folder",
+                             long_name(letter), optarg);
+}
+
 /* What is left after the options are the arguments. */
 static int check_count(const struct hcl_command *command, int given,
                        int *ret_first)
@@ -128,21 +196,12 @@ int hcl_command_options(const struct hcl_command *command, int argc,
                         char **argv, struct hcl_options *options,
                         int *ret_first)
 {
-    static const struct option names[] = {
-        {"help", no_argument, NULL, 'h'},
-        {"json", no_argument, NULL, 'j'},
-        {"timeout", required_argument, NULL, 't'},
-        {"state-dir", required_argument, NULL, 's'},
-        {"config-dir", required_argument, NULL, 'C'},
-        {"debug", no_argument, NULL, 'd'},
-        {NULL, 0, NULL, 0},
-    };
     int letter;
 
     optind = 0;
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, "hjt:s:C:cpd", names, NULL)) !=
-           -1) {
+    while ((letter = getopt_long(argc, argv, "hjt:s:C:cpd", option_names,
+                                 NULL)) != -1) {
         if (letter == 'h') {
             hcl_command_help(command);
             return HCL_EXIT_OK;
@@ -154,9 +213,7 @@ int hcl_command_options(const struct hcl_command *command, int argc,
                                      argv[optind > 1 ? optind - 1 : 1]);
         }
         if (!take_option(letter, options)) {
-            return hcl_command_usage(
-                command, "-%c '%s': expected %s", letter, optarg,
-                letter == 't' ? "seconds, 0 to 86400" : "a folder");
+            return bad_value(command, letter, options);
         }
     }
     return check_count(command, argc - optind, ret_first);

@@ -15,6 +15,7 @@
 #include "guest.h"
 #include "item.h"
 #include "store.h"
+#include "watch.h"
 
 enum hcl_command_exit {
     HCL_EXIT_OK = 0,
@@ -29,7 +30,7 @@ struct hcl_command {
     const char *flags;     /* "[-x]", for the usage line */
     const char *arguments; /* after them */
     const char *text;      /* what hclctl help NAME says after it */
-    const char *options;   /* the letters of its options */
+    const char *options;   /* the letters of its options, as in hcl_options */
     int min_arguments;
     int max_arguments; /* -1: any number */
     int (*run)(const struct hcl_command *command, int argc, char **argv);
@@ -43,15 +44,19 @@ extern const struct hcl_command hcl_command_save;
 extern const struct hcl_command hcl_command_restore;
 extern const struct hcl_command hcl_command_watch;
 
+/* The letters of hcl_options.times, which have long names only. */
+#define HCL_OPTIONS_TIMES "PERBF"
+
 /* The options of all commands; each takes some of them. */
 struct hcl_options {
-    uint64_t timeout_us;    /* -t */
-    const char *state_dir;  /* -s */
-    const char *config_dir; /* -C, or NULL */
-    bool checkpoint;        /* -c */
-    bool paused;            /* -p */
-    bool json;              /* --json */
-    bool debug;             /* -d */
+    uint64_t timeout_us;          /* -t */
+    const char *state_dir;        /* -s */
+    const char *config_dir;       /* -C, or NULL */
+    bool checkpoint;              /* -c */
+    bool paused;                  /* -p */
+    bool json;                    /* --json */
+    bool debug;                   /* -d */
+    struct hcl_watch_times times; /* --poll ... --fresh */
 };
 
 /*

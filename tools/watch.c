@@ -17,14 +17,6 @@
 #include "watch.h"
 
 #define TOKEN "watch"
-/* A new domain's nodes appear within moments; events tell of the late ones. */
-#define SETTLE_STEP_US 100000
-#define SETTLE_US (UINT64_C(30) * 1000000)
-/* A backend gets this long to let go of a dying guest's pages. */
-#define REAP_STEP_US 200000
-#define REAP_US (UINT64_C(5) * 1000000)
-/* No event tells that a guest runs again after a save that was a checkpoint. */
-#define SUSPEND_STEP_US 1000000
 
 /* ---- Looking ----------------------------------------------------------- */
 
@@ -58,6 +50,13 @@ static struct hcl_watch_guest *add_guest(struct hcl_watch *watch,
     return guest;
 }
 
+bool hcl_watch_reap_due(const struct hcl_watch *watch,
+                        const struct hcl_watch_guest *guest, uint64_t now_us)
+{
+    return guest->dying && !guest->reaped &&
+           now_us - guest->dying_us > watch->times.reap_us;
+}
+
 /* Compares one line of the hypervisor's list with what is known. */
 static void visit(struct hcl_watch *watch, const struct hcl_domain *domain)
 {
@@ -79,8 +78,7 @@ static void visit(struct hcl_watch *watch, const struct hcl_domain *domain)
     if (domain->shutdown != guest->shutdown) {
         hcl_watch_guest_shutdown(watch, guest, domain->shutdown);
     }
-    if (guest->dying && !guest->reaped &&
-        hcl_now_us() - guest->dying_us > REAP_US) {
+    if (hcl_watch_reap_due(watch, guest, hcl_now_us())) {
         hcl_watch_guest_reap(watch, domain->domid);
         guest->reaped = true;
     }
@@ -134,23 +132,38 @@ static int look_at_domains(struct hcl_watch *watch, struct hcl_err *err)
 
 static void look(void *arg);
 
-/* When to look again without an event, if at all. */
-static void start_timer(struct hcl_watch *watch)
+/*
+ * A new domain's nodes appear within moments; events tell of the late ones.  No
+ * event tells that a guest runs again after a save that was a checkpoint.
+ */
+static uint64_t guest_step_us(const struct hcl_watch *watch,
+                              const struct hcl_watch_guest *guest,
+                              uint64_t now_us)
 {
-    uint64_t now_us = hcl_now_us(), step_us = UINT64_MAX;
+    const struct hcl_watch_times *times = &watch->times;
+
+    if (guest->phase != HCL_WATCH_SETTLED &&
+        now_us - guest->found_us < times->settle_us) {
+        return times->poll_us;
+    }
+    if (guest->dying && !guest->reaped) {
+        return 2 * times->poll_us;
+    }
+    if (guest->shutdown == HCL_SHUTDOWN_SUSPEND) {
+        return 10 * times->poll_us;
+    }
+    return UINT64_MAX;
+}
+
+uint64_t hcl_watch_step_us(const struct hcl_watch *watch, uint64_t now_us)
+{
     const struct hcl_watch_departed *departed;
     const struct hcl_watch_guest *guest;
+    uint64_t step_us = UINT64_MAX, guest_us;
 
     for (guest = watch->guests; guest; guest = guest->next) {
-        if (guest->phase != HCL_WATCH_SETTLED &&
-            now_us - guest->found_us < SETTLE_US) {
-            step_us = SETTLE_STEP_US;
-        } else if (guest->dying && !guest->reaped && step_us > REAP_STEP_US) {
-            step_us = REAP_STEP_US;
-        } else if (guest->shutdown == HCL_SHUTDOWN_SUSPEND &&
-                   step_us > SUSPEND_STEP_US) {
-            step_us = SUSPEND_STEP_US;
-        }
+        guest_us = guest_step_us(watch, guest, now_us);
+        step_us = guest_us < step_us ? guest_us : step_us;
     }
     for (departed = watch->departed; departed; departed = departed->next) {
         if (departed->deadline_us <= now_us) {
@@ -159,6 +172,13 @@ static void start_timer(struct hcl_watch *watch)
             step_us = departed->deadline_us - now_us;
         }
     }
+    return step_us;
+}
+
+static void start_timer(struct hcl_watch *watch)
+{
+    uint64_t step_us = hcl_watch_step_us(watch, hcl_now_us());
+
     if (step_us == UINT64_MAX) {
         hcl_timer_stop(&watch->timer);
     } else {
@@ -366,7 +386,10 @@ static int serve(struct hcl_watch *watch, struct hcl_err *err)
 
 static int run_watch(const struct hcl_command *command, int argc, char **argv)
 {
-    struct hcl_options options = {.state_dir = HCL_RECORD_DIR};
+    struct hcl_options options = {
+        .state_dir = HCL_RECORD_DIR,
+        .times = HCL_WATCH_TIMES,
+    };
     struct hcl_watch watch = {0};
     struct hcl_err err;
     int first,
@@ -376,6 +399,7 @@ static int run_watch(const struct hcl_command *command, int argc, char **argv)
         return status;
     }
     hcl_log_init("hclctl watch", options.debug ? HCL_LOG_DEBUG : HCL_LOG_INFO);
+    watch.times = options.times;
     watch.state_dir = options.state_dir;
     watch.config_dir = options.config_dir;
     status = HCL_EXIT_OK;
@@ -389,7 +413,7 @@ static int run_watch(const struct hcl_command *command, int argc, char **argv)
 
 const struct hcl_command hcl_command_watch = {
     .name = "watch",
-    .flags = "[-d] [-s STATEDIR] [-C CONFIGDIR]",
+    .flags = "[-d] [-s STATEDIR] [-C CONFIGDIR] [--poll SECONDS ...]",
     .arguments = "",
     .text =
         "The service in dom0 that gives guests the devices of the hcl list\n"
@@ -406,9 +430,22 @@ const struct hcl_command hcl_command_watch = {
         "                devices.\n"
         "  -d            log more\n"
         "\n"
+        "Where no event tells, it waits; fractions of seconds are fine:\n"
+        "\n"
+        "  --poll SECONDS    between looks at a domain that is being made\n"
+        "                    (default 0.1), twice that where one dies, ten\n"
+        "                    times where one was saved\n"
+        "  --settle SECONDS  how long a new domain is looked at (default 30)\n"
+        "  --reap SECONDS    how long backends get to let go of a guest that\n"
+        "                    was destroyed (default 5)\n"
+        "  --return SECONDS  how long a reboot may take: then the guest is\n"
+        "                    forgotten (default 120)\n"
+        "  --fresh SECONDS   how long an xl that has made its guest still\n"
+        "                    counts as the one that makes it (default 60)\n"
+        "\n"
         "A configuration that xl reads from a pipe cannot be read again:\n"
         "use hclctl create or hclctl attach.\n",
-    .options = "dsC",
+    .options = "dsC" HCL_OPTIONS_TIMES,
     .min_arguments = 0,
     .max_arguments = 0,
     .run = run_watch,

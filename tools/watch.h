@@ -21,6 +21,25 @@
 #include "record.h"
 #include "store.h"
 
+/* How long it waits for what no event tells of; the options of hclctl watch. */
+struct hcl_watch_times {
+    /*
+     * Between looks at a new domain; a dying one: twice, a saved one: ten
+     * times that.
+     */
+    uint64_t poll_us;
+    uint64_t settle_us; /* a new domain is looked at for so long */
+    uint64_t reap_us;   /* for backends to let go of a dying guest's pages */
+    uint64_t return_us; /* for a guest that has gone to be back from a reboot */
+    uint64_t fresh_us;  /* an xl that made its guest so long ago still counts */
+};
+
+#define HCL_WATCH_TIMES                                                        \
+    {                                                                          \
+        .poll_us = 100000, .settle_us = 30000000, .reap_us = 5000000,          \
+        .return_us = 120000000, .fresh_us = 60000000                           \
+    }
+
 enum hcl_watch_phase {
     HCL_WATCH_LOOKING, /* its name is not in xenstore yet */
     HCL_WATCH_WAITING, /* its devices are known; it is not introduced yet */
@@ -60,6 +79,7 @@ struct hcl_watch {
     struct hcl_source *events;   /* owned: xenstore's */
     struct hcl_source *signals;  /* owned */
     struct hcl_timer timer;      /* the next look without an event */
+    struct hcl_watch_times times;
     const char *state_dir;
     const char *config_dir;              /* or NULL */
     struct hcl_watch_guest *guests;      /* owned */
@@ -68,6 +88,13 @@ struct hcl_watch {
     bool recheck; /* a domain got its name: it may be a missing backend */
     int failed;   /* what ended the loop, or 0 */
 };
+
+/* How long until the next look if no event comes; UINT64_MAX: for ever. */
+uint64_t hcl_watch_step_us(const struct hcl_watch *watch, uint64_t now_us);
+
+/* A backend still has pages of the dying @guest, and has had the time. */
+bool hcl_watch_reap_due(const struct hcl_watch *watch,
+                        const struct hcl_watch_guest *guest, uint64_t now_us);
 
 /* ---- watch_guest.c ----------------------------------------------------- */
 

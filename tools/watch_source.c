@@ -18,8 +18,6 @@
 #include "watch.h"
 #include "xl_process.h"
 
-/* A reboot takes xl some seconds; a guest that is not back by then is gone. */
-#define RETURN_US (UINT64_C(120) * 1000000)
 #define PATH_BYTES 1024
 
 /* ---- Those who may come back ------------------------------------------- */
@@ -34,7 +32,7 @@ void hcl_watch_depart(struct hcl_watch *watch, struct hcl_record *record)
     }
     departed->record = *record;
     memset(record, 0, sizeof(*record));
-    departed->deadline_us = hcl_now_us() + RETURN_US;
+    departed->deadline_us = hcl_now_us() + watch->times.return_us;
     departed->next = watch->departed;
     watch->departed = departed;
 }
@@ -218,13 +216,16 @@ static void take_record(struct hcl_watch_guest *guest,
 }
 
 /* Steps 1 and 3; true if it was the answer. */
-static bool try_process(struct hcl_watch_guest *guest,
+static bool try_process(const struct hcl_watch *watch,
+                        struct hcl_watch_guest *guest,
                         enum hcl_xl_search search,
                         const struct hcl_record *record, struct hcl_err *unread)
 {
     struct hcl_xl_process process;
     struct hcl_err err;
-    int found = hcl_xl_process_find(guest->guest.name, search, &process, &err);
+    int found =
+        hcl_xl_process_find(guest->guest.name, search,
+                            watch->times.fresh_us / 1000, &process, &err);
 
     if (found < 0) {
         hcl_log(HCL_LOG_ERROR, "%s", err.text);
@@ -249,7 +250,8 @@ void hcl_watch_source_find(struct hcl_watch *watch,
     struct hcl_err unread = {0};
     bool recorded = find_record(watch, guest, &record);
 
-    if (try_process(guest, guest->older ? HCL_XL_CREATED : HCL_XL_CREATES,
+    if (try_process(watch, guest,
+                    guest->older ? HCL_XL_CREATED : HCL_XL_CREATES,
                     recorded ? &record : NULL, &unread)) {
         goto out;
     }
@@ -257,7 +259,7 @@ void hcl_watch_source_find(struct hcl_watch *watch,
         take_record(guest, &record);
         goto out;
     }
-    if (try_process(guest, HCL_XL_RESTORES, NULL, &unread) ||
+    if (try_process(watch, guest, HCL_XL_RESTORES, NULL, &unread) ||
         try_config_dir(watch, guest)) {
         goto out;
     }

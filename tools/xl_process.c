@@ -18,8 +18,6 @@
 
 #define CONFIG_MAX_BYTES (1u << 20)
 #define CMDLINE_MAX_BYTES (128u << 10)
-/* How long ago a guest was made whose xl may still be needed. */
-#define FRESH_MS 60000
 
 /* ---- Files ------------------------------------------------------------- */
 
@@ -361,21 +359,28 @@ static void consider(int proc, pid_t pid, const struct hcl_xl_command *command,
     snprintf(found->path, sizeof(found->path), "%s", command->config);
 }
 
+/* What is looked for. */
+struct wanted {
+    const char *name;
+    enum hcl_xl_search search;
+    uint64_t fresh_ms;
+};
+
 /* True if the process can be the one that is looked for. */
 static bool may_be(int proc, const struct hcl_xl_command *command,
-                   enum hcl_xl_search search)
+                   const struct wanted *wanted)
 {
     enum hcl_xl_verb verb =
-        search == HCL_XL_RESTORES ? HCL_XL_RESTORE : HCL_XL_CREATE;
+        wanted->search == HCL_XL_RESTORES ? HCL_XL_RESTORE : HCL_XL_CREATE;
 
     return command->verb == verb && command->config &&
-           (search == HCL_XL_CREATED || !is_monitor(proc) ||
-            hcl_record_now_ms() - start_ms(proc) < FRESH_MS);
+           (wanted->search == HCL_XL_CREATED || !is_monitor(proc) ||
+            hcl_record_now_ms() - start_ms(proc) < wanted->fresh_ms);
 }
 
 /* Looks at one process, whatever it is. */
-static void look_at(int procs, const char *entry, const char *name,
-                    enum hcl_xl_search search, struct hcl_xl_process *found)
+static void look_at(int procs, const char *entry, const struct wanted *wanted,
+                    struct hcl_xl_process *found)
 {
     struct hcl_xl_command command = {HCL_XL_OTHER, NULL, NULL};
     char *line = NULL;
@@ -391,9 +396,9 @@ static void look_at(int procs, const char *entry, const char *name,
     }
     if (line) {
         hcl_xl_command_parse(line, bytes, &command);
-        if (may_be(proc, &command, search)) {
-            consider(proc, (pid_t)strtol(entry, NULL, 10), &command, name,
-                     found);
+        if (may_be(proc, &command, wanted)) {
+            consider(proc, (pid_t)strtol(entry, NULL, 10), &command,
+                     wanted->name, found);
         }
         hcl_xl_command_clear(&command);
         free(line);
@@ -402,8 +407,10 @@ static void look_at(int procs, const char *entry, const char *name,
 }
 
 int hcl_xl_process_find(const char *name, enum hcl_xl_search search,
-                        struct hcl_xl_process *ret_found, struct hcl_err *err)
+                        uint64_t fresh_ms, struct hcl_xl_process *ret_found,
+                        struct hcl_err *err)
 {
+    const struct wanted wanted = {name, search, fresh_ms};
     struct dirent *entry;
     DIR *procs = opendir("/proc");
 
@@ -414,7 +421,7 @@ int hcl_xl_process_find(const char *name, enum hcl_xl_search search,
     /* cppcheck-suppress readdirCalled ; a stream of one thread */
     while ((entry = readdir(procs)) != NULL) {
         if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {
-            look_at(dirfd(procs), entry->d_name, name, search, ret_found);
+            look_at(dirfd(procs), entry->d_name, &wanted, ret_found);
         }
     }
     closedir(procs);

@@ -19,7 +19,7 @@
 #define HCL_XL_PATH 512
 
 enum hcl_xl_search {
-    /* xl create, which makes its guest now or did within the last minute */
+    /* xl create, which makes its guest now or did a moment ago */
     HCL_XL_CREATES,
     /* also those that only stay to watch over a guest they made long ago */
     HCL_XL_CREATED,
@@ -39,12 +39,15 @@ struct hcl_xl_process {
 /*
  * Looks for the xl process whose configuration has this @name; of several the
  * one that started last.  Those that watch over a guest are another matter than
- * those that make one: their guest may have another name by now.
+ * those that make one: their guest may have another name by now.  They count
+ * for HCL_XL_CREATES and HCL_XL_RESTORES only if they started less than
+ * @fresh_ms ago.
  * 1: found, 0: not found (unread is filled in any case), or a negative errno.
  */
 __attribute__((warn_unused_result)) int
 hcl_xl_process_find(const char *name, enum hcl_xl_search search,
-                    struct hcl_xl_process *ret_found, struct hcl_err *err);
+                    uint64_t fresh_ms, struct hcl_xl_process *ret_found,
+                    struct hcl_err *err);
 
 void hcl_xl_process_clear(struct hcl_xl_process *process);
 
