@@ -14,10 +14,24 @@
 
 #define TRANSACTION_TRIES 32
 
+/*
+ * A watch that is set.  Events of one that was ended can still be queued; that
+ * they are not mistaken for those of a later one, the token that xenstored
+ * knows has a number behind it.  (XS_UNWATCH_FILTER would drop them, but leaks
+ * each: xs_unwatch in Xen 4.17's xs.c frees the message and not its body.)
+ */
+struct watch {
+    struct watch *next;
+    unsigned int number;
+    char path[HCL_STORE_PATH];
+    char token[HCL_STORE_PATH];
+};
+
 struct hcl_store {
     struct xs_handle *xs;         /* owned */
     xs_transaction_t transaction; /* XBT_NULL outside hcl_store_transact */
-    unsigned int watches;
+    struct watch *watches;        /* owned */
+    unsigned int number;          /* of the last watch */
 };
 
 int hcl_store_open(struct hcl_store **ret_store, struct hcl_err *err)
@@ -28,8 +42,7 @@ int hcl_store_open(struct hcl_store **ret_store, struct hcl_err *err)
     if (!store) {
         return hcl_err_sys(err, -ENOMEM, "xenstore");
     }
-    /* The flag: a watch that was ended sends nothing any more. */
-    store->xs = xs_open(XS_UNWATCH_FILTER);
+    store->xs = xs_open(0);
     if (!store->xs) {
         ret = hcl_err_sys(err, -errno,
                           "cannot reach xenstore (is this a Xen domain, and in "
@@ -44,8 +57,14 @@ int hcl_store_open(struct hcl_store **ret_store, struct hcl_err *err)
 
 void hcl_store_free(struct hcl_store *store)
 {
+    struct watch *watch;
+
     if (!store) {
         return;
+    }
+    while ((watch = store->watches) != NULL) {
+        store->watches = watch->next;
+        free(watch);
     }
     xs_close(store->xs);
     free(store);
@@ -58,7 +77,13 @@ int hcl_store_fd(struct hcl_store *store)
 
 unsigned int hcl_store_watches(const struct hcl_store *store)
 {
-    return store->watches;
+    const struct watch *watch;
+    unsigned int count = 0;
+
+    for (watch = store->watches; watch; watch = watch->next) {
+        count++;
+    }
+    return count;
 }
 
 /* ---- Paths and errors -------------------------------------------------- */
@@ -280,10 +305,18 @@ int hcl_store_remove(struct hcl_store *store, const char *dir, const char *node,
     if (ret < 0) {
         return ret;
     }
-    if (!xs_rm(store->xs, store->transaction, path) && errno != ENOENT) {
-        return failed(err, "remove", path);
+    if (xs_rm(store->xs, store->transaction, path) || errno == ENOENT) {
+        return 0;
     }
-    return 0;
+    /*
+     * C xenstored's words for a node that others have changed or removed since
+     * the transaction began: a conflict, which may go away.
+     */
+    if (store->transaction != XBT_NULL && (errno == EIO || errno == EINVAL)) {
+        return hcl_err_set(err, -EAGAIN, "xenstore: %s changes all the time",
+                           path);
+    }
+    return failed(err, "remove", path);
 }
 
 int hcl_store_permit(struct hcl_store *store, const char *dir, const char *node,
@@ -340,29 +373,89 @@ int hcl_store_transact(struct hcl_store *store,
 
 /* ---- Watches ----------------------------------------------------------- */
 
+/* What xenstored knows as the token. */
+static void full_token(const struct watch *watch, char *text, size_t size)
+{
+    snprintf(text, size, "%s#%u", watch->token, watch->number);
+}
+
 int hcl_store_watch(struct hcl_store *store, const char *path,
                     const char *token, struct hcl_err *err)
 {
-    if (!xs_watch(store->xs, path, token)) {
+    struct watch *watch = calloc(1, sizeof(*watch));
+    char text[HCL_STORE_PATH + 16];
+
+    if (!watch) {
+        return hcl_err_sys(err, -ENOMEM, "watch of %s", path);
+    }
+    if (strlen(path) >= sizeof(watch->path) ||
+        strlen(token) >= sizeof(watch->token)) {
+        free(watch);
+        return hcl_err_set(err, -ENAMETOOLONG, "xenstore path too long: %.200s",
+                           path);
+    }
+    snprintf(watch->path, sizeof(watch->path), "%s", path);
+    snprintf(watch->token, sizeof(watch->token), "%s", token);
+    watch->number = ++store->number;
+    full_token(watch, text, sizeof(text));
+    if (!xs_watch(store->xs, path, text)) {
+        free(watch);
         return failed(err, "watch", path);
     }
-    store->watches++;
+    watch->next = store->watches;
+    store->watches = watch;
     return 0;
 }
 
 void hcl_store_unwatch(struct hcl_store *store, const char *path,
                        const char *token)
 {
-    if (xs_unwatch(store->xs, path, token)) {
-        store->watches--;
+    struct watch *watch, **at = &store->watches;
+    char text[HCL_STORE_PATH + 16];
+
+    while ((watch = *at) != NULL && (strcmp(watch->path, path) != 0 ||
+                                     strcmp(watch->token, token) != 0)) {
+        at = &watch->next;
     }
+    if (!watch) {
+        return;
+    }
+    full_token(watch, text, sizeof(text));
+    if (xs_unwatch(store->xs, path, text)) {
+        *at = watch->next;
+        free(watch);
+    }
+}
+
+/* The watch that has this token, or NULL if it was ended. */
+static const struct watch *find_watch(const struct hcl_store *store,
+                                      const char *token)
+{
+    const struct watch *watch = store->watches;
+    char text[HCL_STORE_PATH + 16];
+
+    for (; watch; watch = watch->next) {
+        full_token(watch, text, sizeof(text));
+        if (!strcmp(text, token)) {
+            break;
+        }
+    }
+    return watch;
 }
 
 int hcl_store_next_event(struct hcl_store *store, char *ret_path,
                          char *ret_token, struct hcl_err *err)
 {
-    char **event = xs_check_watch(store->xs);
+    const struct watch *watch = NULL;
+    char **event;
 
+    while ((event = xs_check_watch(store->xs)) != NULL) {
+        watch = find_watch(store, event[XS_WATCH_TOKEN]);
+        if (watch) {
+            break;
+        }
+        free(event);
+    }
     if (!event) {
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return 0;
@@ -374,7 +467,7 @@ int hcl_store_next_event(struct hcl_store *store, char *ret_path,
         HCL_STORE_PATH) {
         ret_path[0] = '\0';
     }
-    snprintf(ret_token, HCL_STORE_PATH, "%s", event[XS_WATCH_TOKEN]);
+    snprintf(ret_token, HCL_STORE_PATH, "%s", watch->token);
     free(event);
     return 1;
 }

@@ -508,11 +508,14 @@ static int write_nodes(struct hcl_store *store, void *arg, struct hcl_err *err)
 {
     const struct writing *writing = arg;
     const char *dir = writing->attachment->dir;
-    char backend[HCL_STORE_PATH];
-    /* Only where the toolstack has made the directory. */
-    int ret = hcl_store_read(store, dir, HCLIF_NODE_BACKEND, backend,
-                             sizeof(backend), err);
+    char state[8];
+    /* Only where the toolstack has made the directory: doc/protocol.md 1.2. */
+    int ret =
+        hcl_store_read(store, dir, HCLIF_NODE_STATE, state, sizeof(state), err);
 
+    if (ret == -EBADMSG || ret == -EMSGSIZE) {
+        ret = 0; /* it is there, whoever wrote it */
+    }
     if (ret == 0 && writing->publication) {
         ret = write_publication(store, dir, writing->publication, err);
     }

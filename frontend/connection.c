@@ -11,14 +11,6 @@
 /* Steps of the handshake in one hcl_connection_process. */
 #define STEPS_AT_A_TIME 8
 
-/*
- * A backend that loses its connections soon after it made them is not
- * asked again at once: 50 ms, twice as long each time.
- */
-#define BACKOFF_MIN_US 50000
-#define BACKOFF_MAX_US 5000000
-#define LASTING_US 10000000
-
 void hcl_connection_look_again(void *arg)
 {
     struct hcl_connection *connection = arg;
@@ -27,9 +19,9 @@ void hcl_connection_look_again(void *arg)
 }
 
 /*
- * Not while xenstore has news: after a restore that is how we hear of it, and
- * the event channel is another domain's then (2.7).  The descriptor is
- * readable, so hcl_connection_process comes, looks and rings.
+ * Not while xenstore has news, or had some that we have not looked at: after a
+ * restore that is how we hear of it, and the event channel is another domain's
+ * then (2.7).  hcl_connection_process comes, looks and rings.
  */
 static void ring_doorbell(void *arg)
 {
@@ -37,7 +29,7 @@ static void ring_doorbell(void *arg)
     struct pollfd news = {.fd = hcl_store_fd(connection->attachment.store),
                           .events = POLLIN};
 
-    if (poll(&news, 1, 0) > 0) {
+    if (connection->look || poll(&news, 1, 0) > 0) {
         connection->to_ring = true;
     } else {
         hcl_ports_notify(connection->ports, connection->port);
@@ -80,14 +72,16 @@ void hcl_connection_free_ports(struct hcl_connection *connection)
         hcl_fork_guard_park(connection->guard, HCL_FORK_PORTS);
         hcl_ports_park(connection->ports);
     } else {
+        hcl_fork_guard_hold();
         hcl_ports_free(connection->ports);
+        connection->guard->fds[HCL_FORK_PORTS] = -1;
+        hcl_fork_guard_let_go();
     }
     connection->ports = NULL;
     connection->published = false;
     connection->to_ring = false;
     connection->broken = false;
     connection->stale = false;
-    connection->guard->fds[HCL_FORK_PORTS] = -1;
 }
 
 /* Of no use any more: @code and the text in @err say why. */
@@ -121,17 +115,24 @@ static void end_by_fault(struct hcl_connection *connection,
     connection->look = true;
 }
 
+/*
+ * A backend that loses its connections soon after it made them is not
+ * asked again at once, and later each time.
+ */
 static void set_backoff(struct hcl_connection *connection)
 {
+    uint64_t least = connection->options.backoff_ms * UINT64_C(1000);
+    uint64_t most = connection->options.max_backoff_ms * UINT64_C(1000);
     uint64_t now = hcl_now_us(), backoff = connection->backoff_us * 2;
 
     if (connection->own == HCL_STATE_CONNECTED &&
-        now - connection->connected_us >= LASTING_US) {
+        now - connection->connected_us >= 2 * most) {
         backoff = 0;
-    } else if (backoff < BACKOFF_MIN_US) {
-        backoff = BACKOFF_MIN_US;
-    } else if (backoff > BACKOFF_MAX_US) {
-        backoff = BACKOFF_MAX_US;
+    } else if (backoff < least) {
+        backoff = least;
+    }
+    if (backoff > most) {
+        backoff = most;
     }
     connection->backoff_us = backoff;
     connection->publish_after_us = now + backoff;
@@ -190,6 +191,7 @@ static int connect_now(struct hcl_connection *connection, struct hcl_err *err)
     }
     connection->own = HCL_STATE_CONNECTED;
     connection->connected_us = hcl_now_us();
+    connection->deserted_us = 0;
     hcl_session_attach(connection->session, &queue,
                        connection->offer.limits.max_handles);
     return 0;
@@ -379,12 +381,17 @@ int hcl_connection_start(struct hcl_connection *connection,
     connection->session = session;
     connection->guard = guard;
     connection->options = *options;
-    connection->own = HCL_STATE_INITIALISING;
-    ret = hcl_attachment_no_xen(hcl_share_open(&connection->share, err), err);
+    connection->own = HCL_STATE_CLOSED; /* until there is all it needs */
+    hcl_fork_guard_hold();
+    ret = hcl_share_open(&connection->share, err);
+    if (ret == 0) {
+        guard->fds[HCL_FORK_SHARE] = hcl_share_fd(connection->share);
+    }
+    hcl_fork_guard_let_go();
+    ret = hcl_attachment_no_xen(ret, err);
     if (ret < 0) {
         return ret;
     }
-    guard->fds[HCL_FORK_SHARE] = hcl_share_fd(connection->share);
     ret = hcl_attachment_watch(attachment, err);
     if (ret < 0) {
         return ret;
@@ -395,9 +402,29 @@ int hcl_connection_start(struct hcl_connection *connection,
     if (ret < 0) {
         return ret;
     }
+    connection->own = HCL_STATE_INITIALISING;
     connection->moved = true;
     connection->look = true;
     return 0;
+}
+
+/*
+ * The backend has let go of our memory.  Why, its state says in a moment: a
+ * restart, or a refusal with a reason that a restart of ours would hide.  If it
+ * says nothing nobody is left there to speak.  True: that time has passed.
+ */
+static bool is_deserted(struct hcl_connection *connection)
+{
+    uint64_t now = hcl_now_us();
+    uint64_t grace_us = connection->options.grace_ms * UINT64_C(1000);
+
+    if (connection->deserted_us == 0) {
+        connection->deserted_us = now;
+        connection->look = true;
+        hcl_timer_start(&connection->retry, connection->loop, grace_us,
+                        hcl_connection_look_again, connection);
+    }
+    return now - connection->deserted_us >= grace_us;
 }
 
 void hcl_connection_serve(struct hcl_connection *connection)
@@ -409,8 +436,12 @@ void hcl_connection_serve(struct hcl_connection *connection)
     if (connection->own != HCL_STATE_CONNECTED) {
         return;
     }
-    if (connection->broken || !hcl_load_once(&connection->memory.back->alive)) {
+    if (connection->broken) {
         ret = restart(connection, &err);
+    } else if (!hcl_load_once(&connection->memory.back->alive)) {
+        if (is_deserted(connection)) {
+            ret = restart(connection, &err);
+        }
     } else {
         fault = hcl_session_run(connection->session);
         if (fault != HCL_QUEUE_NO_FAULT) {
@@ -442,7 +473,7 @@ void hcl_connection_process(struct hcl_connection *connection)
     }
     if (connection->to_ring && !connection->look) {
         connection->to_ring = false;
-        hcl_ports_notify(connection->ports, connection->port);
+        ring_doorbell(connection); /* there may be later news */
     }
 }
 
@@ -474,9 +505,11 @@ void hcl_connection_stop(struct hcl_connection *connection)
     hcl_source_free(connection->store_source);
     hcl_attachment_close(&connection->attachment);
     hcl_memory_clear(&connection->memory);
-    hcl_share_free(connection->share);
     if (connection->guard) {
+        hcl_fork_guard_hold();
+        hcl_share_free(connection->share);
         connection->guard->fds[HCL_FORK_SHARE] = -1;
+        hcl_fork_guard_let_go();
     }
 }
 

@@ -35,7 +35,7 @@ struct hcl_connection {
     struct hcl_loop *loop;
     struct hcl_session *session;
     struct hcl_fork_guard *guard;
-    struct hcl_open_options options;
+    struct hcl_open_options options; /* times filled in */
 
     /* Owned. */
     struct hcl_attachment attachment;
@@ -66,6 +66,7 @@ struct hcl_connection {
     uint64_t publish_after_us; /* monotonic; against a flapping backend */
     uint64_t backoff_us;
     uint64_t connected_us; /* when */
+    uint64_t deserted_us;  /* when the backend was seen to have let go, or 0 */
     uint32_t reconnects;
 
     struct hcl_err end; /* code 0: it goes on */

@@ -12,9 +12,13 @@
 
 #define MAX_POOL_BYTES (16u << 20)
 
-/* How long the backend has to end handles, and to let go of our memory. */
-#define CLOSE_HANDLES_MS 1000
-#define CLOSE_DEVICE_MS 2000
+/* The longest time in options: an hour. */
+#define MAX_MS 3600000u
+
+/* What 0 stands for in options. */
+#define GRACE_MS 1000u
+#define BACKOFF_MS 50u
+#define MAX_BACKOFF_MS 5000u
 
 /*
  * While completions keep coming, the rest is looked at once in so many times.
@@ -124,7 +128,22 @@ static int check_options(const struct hcl_open_options *options,
                            "%u bytes",
                            HCLIF_MAX_RING_PAGE_ORDER, MAX_POOL_BYTES);
     }
+    if (options->grace_ms > MAX_MS || options->backoff_ms > MAX_MS ||
+        options->max_backoff_ms > MAX_MS) {
+        return hcl_err_set(err, -EINVAL,
+                           "a time in the options is at most %u ms", MAX_MS);
+    }
     return 0;
+}
+
+/* Times that are 0 get their defaults. */
+static void fill_times(struct hcl_open_options *options)
+{
+    options->grace_ms = options->grace_ms ? options->grace_ms : GRACE_MS;
+    options->backoff_ms =
+        options->backoff_ms ? options->backoff_ms : BACKOFF_MS;
+    options->max_backoff_ms =
+        options->max_backoff_ms ? options->max_backoff_ms : MAX_BACKOFF_MS;
 }
 
 /* Everything but the connection. */
@@ -143,18 +162,24 @@ static int prepare(struct hcl_device *device, const char *name,
         return hcl_err_sys(err, ret, "tables of requests");
     }
     device->session.owner = device;
+    hcl_fork_guard_hold();
     ret = hcl_loop_new(&device->loop, err);
+    if (ret == 0) {
+        device->guard.fds[HCL_FORK_LOOP] = hcl_loop_fd(device->loop);
+    }
+    hcl_fork_guard_let_go();
     if (ret < 0) {
         return ret;
     }
-    device->guard.fds[HCL_FORK_LOOP] = hcl_loop_fd(device->loop);
     ret = hcl_attachment_open(&device->connection.attachment, name, err);
     if (ret < 0) {
         return ret;
     }
+    hcl_fork_guard_hold();
     ret = hcl_lock_take(device->connection.attachment.devid, &device->lock_fd,
                         err);
     device->guard.fds[HCL_FORK_LOCK] = device->lock_fd;
+    hcl_fork_guard_let_go();
     return ret;
 }
 
@@ -184,27 +209,28 @@ int hcl_open(const char *name, const struct hcl_open_options *options,
              int timeout_ms, struct hcl_device **ret_device,
              struct hcl_err *err)
 {
-    static const struct hcl_open_options defaults = HCL_OPEN_DEFAULTS;
+    struct hcl_open_options wanted = HCL_OPEN_DEFAULTS;
     struct hcl_device *device;
     int ret;
 
-    if (!options) {
-        options = &defaults;
+    if (options) {
+        wanted = *options;
     }
-    ret = check_options(options, err);
+    ret = check_options(&wanted, err);
     if (ret < 0) {
         return ret;
     }
+    fill_times(&wanted);
     device = calloc(1, sizeof(*device));
     if (!device) {
         return hcl_err_sys(err, -ENOMEM, "a device");
     }
     device->lock_fd = -1;
-    ret = prepare(device, name, options, err);
+    ret = prepare(device, name, &wanted, err);
     if (ret < 0) {
         goto out;
     }
-    ret = connect_device(device, options, timeout_ms, err);
+    ret = connect_device(device, &wanted, timeout_ms, err);
 out:
     if (ret < 0) {
         hcl_close(device);
@@ -231,10 +257,14 @@ static bool is_down(const void *arg)
     return device->connection.own == HCL_STATE_CLOSED;
 }
 
-/* Gives the backend the time to end everything as it should be. */
+/*
+ * Gives the backend the time to end everything as it should be: the handles,
+ * then, twice as long, to let go of our memory.
+ */
 static void close_gently(struct hcl_device *device)
 {
     struct hcl_connection *connection = &device->connection;
+    int grace_ms = (int)connection->options.grace_ms;
     struct hcl_handle *handle, *next;
 
     /* First of all: are we still in the same domain? */
@@ -247,11 +277,11 @@ static void close_gently(struct hcl_device *device)
         }
     }
     if (is_connected(device)) {
-        (void)!hcl_device_wait(device, hcl_device_deadline(CLOSE_HANDLES_MS),
-                               false, has_no_handles, device);
+        (void)!hcl_device_wait(device, hcl_device_deadline(grace_ms), false,
+                               has_no_handles, device);
     }
     hcl_connection_shut(connection);
-    (void)!drive(device, hcl_device_deadline(CLOSE_DEVICE_MS), false, true,
+    (void)!drive(device, hcl_device_deadline(2 * grace_ms), false, true,
                  is_down, device);
 }
 
@@ -260,14 +290,12 @@ void hcl_close(struct hcl_device *device)
     if (!device) {
         return;
     }
-    if (device->guarded) {
-        hcl_fork_guard_stop(&device->guard);
-    }
     if (device->guard.forked) {
         /*
          * All descriptors are closed, and their numbers may be another's by
          * now; what refers to them is left alone.
          */
+        hcl_fork_guard_stop(&device->guard);
         hcl_session_clear(&device->session);
         free(device);
         return;
@@ -277,8 +305,15 @@ void hcl_close(struct hcl_device *device)
     }
     hcl_connection_stop(&device->connection);
     hcl_timer_stop(&device->attention);
-    hcl_loop_free(device->loop);
-    hcl_lock_release(device->lock_fd);
+    if (device->guarded) {
+        hcl_fork_guard_hold();
+        hcl_loop_free(device->loop);
+        hcl_lock_release(device->lock_fd);
+        device->guard.fds[HCL_FORK_LOOP] = -1;
+        device->guard.fds[HCL_FORK_LOCK] = -1;
+        hcl_fork_guard_let_go();
+        hcl_fork_guard_stop(&device->guard);
+    }
     hcl_session_clear(&device->session);
     free(device);
 }

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Protects the list; held over fork, so that the child sees it whole. */
+/*
+ * Protects the lists, and the entries of guards together with what they stand
+ * for; held over fork, so that the child sees them whole.
+ */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct hcl_fork_guard *guards;
@@ -75,6 +78,16 @@ int hcl_fork_guard_start(struct hcl_fork_guard *guard)
     guards = guard;
     pthread_mutex_unlock(&mutex);
     return 0;
+}
+
+void hcl_fork_guard_hold(void)
+{
+    pthread_mutex_lock(&mutex);
+}
+
+void hcl_fork_guard_let_go(void)
+{
+    pthread_mutex_unlock(&mutex);
 }
 
 void hcl_fork_guard_park(struct hcl_fork_guard *guard, enum hcl_fork_fd which)

@@ -32,6 +32,15 @@ __attribute__((warn_unused_result)) int
 hcl_fork_guard_start(struct hcl_fork_guard *guard);
 
 /*
+ * From one to the other no thread forks.  A descriptor and its entry in fds
+ * come and go between them: a child would keep one that has no entry yet, and
+ * close another's that has got its number already.  Not nested; nothing that
+ * waits for others stands between them.
+ */
+void hcl_fork_guard_hold(void);
+void hcl_fork_guard_let_go(void);
+
+/*
  * The descriptor @which stays open for ever and has no owner any more: the
  * event channels of another life, which nobody may be the last to close.  A
  * child closes it while its parent still has it.  Without memory for that, a

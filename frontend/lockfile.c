@@ -96,6 +96,8 @@ void hcl_lock_release(int fd)
     /* The file stays: removing it would let two processes lock two files. */
     if (fd >= 0) {
         (void)!ftruncate(fd, 0);
+        /* A child of another thread may still have to close its own. */
+        flock(fd, LOCK_UN);
         close(fd);
     }
 }

@@ -80,13 +80,19 @@ static int fit(struct hcl_connection *connection, uint32_t *ret_order,
 
 static int open_port(struct hcl_connection *connection, struct hcl_err *err)
 {
-    int ret =
-        hcl_attachment_no_xen(hcl_ports_open(&connection->ports, err), err);
+    int ret;
 
+    hcl_fork_guard_hold();
+    ret = hcl_ports_open(&connection->ports, err);
+    if (ret == 0) {
+        connection->guard->fds[HCL_FORK_PORTS] =
+            hcl_ports_fd(connection->ports);
+    }
+    hcl_fork_guard_let_go();
+    ret = hcl_attachment_no_xen(ret, err);
     if (ret < 0) {
         return ret;
     }
-    connection->guard->fds[HCL_FORK_PORTS] = hcl_ports_fd(connection->ports);
     ret =
         hcl_ports_alloc(connection->ports, connection->attachment.backend_domid,
                         &connection->port, err);

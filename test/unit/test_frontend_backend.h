@@ -21,9 +21,10 @@
 enum backend_mode {
     ANSWER, /* READ: 'r'; EXCHANGE: the payload; all others OK */
     HOLD,   /* keeps them in held[] */
+    IGNORE, /* takes none from the ring */
 };
 
-static struct {
+static _Thread_local struct {
     enum backend_mode mode;
     bool passive; /* leaves the handshake alone */
     bool deaf;    /* does not answer 5 */
@@ -43,11 +44,12 @@ static struct {
     const char *cancel_data; /* what a cancelled request brings */
 } backend;
 
-static char front_dir[64], back_dir[64];
+static _Thread_local unsigned int own_devid;
+static _Thread_local char front_dir[64], back_dir[64];
 
 __attribute__((unused)) static const char *front(const char *node)
 {
-    static char path[128];
+    static _Thread_local char path[128];
 
     snprintf(path, sizeof(path), "%s/%s", front_dir, node);
     return path;
@@ -55,7 +57,7 @@ __attribute__((unused)) static const char *front(const char *node)
 
 __attribute__((unused)) static const char *back(const char *node)
 {
-    static char path[128];
+    static _Thread_local char path[128];
 
     snprintf(path, sizeof(path), "%s/%s", back_dir, node);
     return path;
@@ -93,7 +95,7 @@ __attribute__((unused)) static void backend_unmap(void)
 __attribute__((unused)) static void backend_map(void)
 {
     static const struct hcl_limits limits = {1, 6, 1024, 16};
-    static uint32_t refs[HCL_MAX_REFS];
+    static _Thread_local uint32_t refs[HCL_MAX_REFS];
     uint32_t ref = (uint32_t)atoi(node_value(front("control-ref")));
     struct hclif_control *control = map_refs(&ref, 1, false);
     struct hcl_layout *l = &backend.layout;
@@ -187,7 +189,7 @@ backend_answer(uint32_t tag, uint16_t status, const void *data, uint32_t bytes)
 __attribute__((unused)) static void
 backend_do(const struct hclif_request *request)
 {
-    static uint8_t bytes[1 << 20];
+    static _Thread_local uint8_t bytes[1 << 20];
     const uint8_t *tx = request->data;
     uint8_t *rx = backend.rw + hcl_layout_pool_offset(&backend.layout) +
                   request->rx_offset;
@@ -232,7 +234,7 @@ __attribute__((unused)) static void backend_serve(void)
 {
     struct hclif_request request;
 
-    while (backend.mapped &&
+    while (backend.mapped && backend.mode != IGNORE &&
            (hcl_consumer_take(&backend.in, &request) == HCL_TAKE_SLOT ||
             !hcl_consumer_arm(&backend.in))) {
         switch (request.opcode) {
@@ -260,10 +262,10 @@ __attribute__((unused)) static void attach(uint32_t domid)
     char kind[64];
 
     store.domid = domid;
-    snprintf(front_dir, sizeof(front_dir), "/local/domain/%u/device/hcl/0",
-             domid);
-    snprintf(back_dir, sizeof(back_dir), "/local/domain/0/backend/hcl/%u/0",
-             domid);
+    snprintf(front_dir, sizeof(front_dir), "/local/domain/%u/device/hcl/%u",
+             domid, own_devid);
+    snprintf(back_dir, sizeof(back_dir), "/local/domain/0/backend/hcl/%u/%u",
+             domid, own_devid);
     snprintf(kind, sizeof(kind), "/local/domain/%u/device/hcl", domid);
     node_set(kind, "%s", ""); /* stays when its last attachment goes */
     node_set(back("device"), "dev0");
@@ -375,6 +377,8 @@ __attribute__((unused)) static int remove_dir(void **state)
     char command[64];
 
     (void)state;
+    events.lost = false;
+    close_parked();
     snprintf(command, sizeof(command), "rm -rf %s", run_dir);
     return system(command);
 }
@@ -388,6 +392,51 @@ __attribute__((unused)) static struct hcl_device *open_device(void)
         fail_msg("hcl_open: %s", err.text);
     }
     return device;
+}
+
+/* With a backend that has @grace_ms to end things. */
+__attribute__((unused)) static struct hcl_device *
+open_with_grace(uint32_t grace_ms)
+{
+    struct hcl_open_options options = HCL_OPEN_DEFAULTS;
+    struct hcl_device *device;
+
+    options.grace_ms = grace_ms;
+    assert_int_equal(hcl_open("dev0", &options, 1000, &device, NULL), 0);
+    return device;
+}
+
+static bool too_late; /* answers_later has answered */
+
+static void on_alarm_answer(int number)
+{
+    (void)number;
+    too_late = true;
+    backend.deaf = false;
+    backend.mode = ANSWER;
+    backend_act();
+}
+
+/*
+ * A backend that answers nothing for a second, unlike the default of grace_ms
+ * and three times that: who waited less sees too_late false.
+ */
+__attribute__((unused)) static void answer_later(void)
+{
+    struct sigaction action = {.sa_handler = on_alarm_answer};
+    struct itimerval timer = {.it_value = {.tv_usec = 900000}};
+
+    too_late = false;
+    backend.deaf = true;
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+__attribute__((unused)) static void answer_never(void)
+{
+    static const struct itimerval off;
+
+    setitimer(ITIMER_REAL, &off, NULL);
 }
 
 __attribute__((unused)) static struct hcl_handle *

@@ -86,9 +86,21 @@ static void test_bad_options_are_refused(void **state)
 {
     struct hcl_open_options order = {.ring_page_order = 7};
     struct hcl_open_options pool = {.tx_pool_bytes = (16 << 20) + 1};
+    struct hcl_open_options times[] = {
+        {.grace_ms = 3600001},
+        {.backoff_ms = 3600001},
+        {.max_backoff_ms = UINT32_MAX},
+    };
     struct hcl_device *device;
+    struct hcl_err err;
+    size_t i;
 
     (void)state;
+    for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        assert_int_equal(hcl_open("dev0", &times[i], 0, &device, &err),
+                         -EINVAL);
+        assert_non_null(strstr(err.text, "at most 3600000 ms"));
+    }
     assert_int_equal(hcl_open("dev0", &order, 0, &device, NULL), -EINVAL);
     assert_int_equal(hcl_open("dev0", &pool, 0, &device, NULL), -EINVAL);
 }
@@ -386,16 +398,47 @@ static void test_a_signal_interrupts_opening(void **state)
     assert_int_equal(no_device(5000).code, -EINTR);
 }
 
-static void test_close_does_not_wait_for_ever(void **state)
+static void test_close_waits_as_long_as_grace_ms_says(void **state)
 {
-    struct hcl_device *device = open_device();
-    uint64_t start = now_ms();
+    struct hcl_device *device = open_with_grace(50);
 
     (void)state;
-    backend.deaf = true;
+    answer_later();
     hcl_close(device);
-    assert_true(now_ms() - start < 4000);
+    answer_never();
+    assert_false(too_late);
     assert_string_equal(store.states, "13456");
+}
+
+static void test_a_handle_that_does_not_end_is_left_behind(void **state)
+{
+    struct hcl_device *device = open_with_grace(50);
+    struct hcl_handle *handle = open_handle(device);
+
+    (void)state;
+    answer_later();
+    backend.mode = IGNORE;
+    hcl_handle_close(handle);
+    answer_never();
+    assert_false(too_late);
+    backend.deaf = false;
+    hcl_close(device);
+}
+
+static void test_a_request_that_does_not_end_is_left_behind(void **state)
+{
+    struct hcl_device *device = open_with_grace(50);
+    struct hcl_handle *handle = open_handle(device);
+    uint8_t byte;
+
+    (void)state;
+    answer_later();
+    backend.mode = IGNORE;
+    assert_int_equal(hcl_read(handle, &byte, 1, 20, NULL), -ETIMEDOUT);
+    answer_never();
+    assert_false(too_late);
+    backend.deaf = false;
+    hcl_close(device);
 }
 
 static void test_list_tells_what_there_is(void **state)
@@ -607,7 +650,9 @@ int main(void)
         T(test_an_illegal_state_is_a_fault),
         T(test_the_limit_of_shared_pages_is_named),
         T(test_a_signal_interrupts_opening),
-        T(test_close_does_not_wait_for_ever),
+        T(test_close_waits_as_long_as_grace_ms_says),
+        T(test_a_handle_that_does_not_end_is_left_behind),
+        T(test_a_request_that_does_not_end_is_left_behind),
         T(test_list_tells_what_there_is),
         T(test_list_of_nothing),
         T(test_exchange_of_all_sizes),

@@ -2,6 +2,9 @@
 /* Losing the backend, the device, the domain; and fork. */
 #include "test_frontend_backend.h"
 
+/* The backend has a device.h, too. */
+#include "../../frontend/device.h"
+
 /* ---- Losing the backend ------------------------------------------------ */
 
 static void test_restart_of_the_backend_is_survived(void **state)
@@ -54,13 +57,23 @@ static void test_a_new_life_is_noticed_without_state_1(void **state)
 
 static void test_the_death_of_the_worker_is_noticed_by_its_byte(void **state)
 {
-    struct hcl_device *device = open_device();
+    struct hcl_open_options options = HCL_OPEN_DEFAULTS;
+    struct pollfd ready = {.events = POLLIN};
+    struct hcl_device *device;
 
     (void)state;
+    options.grace_ms = 50;
+    assert_int_equal(hcl_open("dev0", &options, 1000, &device, NULL), 0);
+    ready.fd = hcl_device_fd(device);
     backend.passive = true;
-    backend_unmap(); /* clears alive; xenstore says nothing yet */
+    backend_unmap(); /* clears alive; xenstore says nothing */
     send_event();
     assert_int_equal(hcl_process(device, NULL), 0);
+    assert_int_equal(front_state(), 4);
+    while (front_state() == 4) {
+        assert_int_equal(poll(&ready, 1, 5000), 1);
+        assert_int_equal(hcl_process(device, NULL), 0);
+    }
     assert_int_equal(front_state(), 1);
     /* State 4 with that old incarnation is not an answer to anything. */
     assert_int_equal(hcl_process(device, NULL), 0);
@@ -68,6 +81,26 @@ static void test_the_death_of_the_worker_is_noticed_by_its_byte(void **state)
     backend.passive = false;
     backend_start();
     wait_connected(device);
+    hcl_close(device);
+}
+
+/* The event comes with the unmapping, the reason through xenstore. */
+static void test_a_reason_that_comes_after_the_unmapping_is_read(void **state)
+{
+    struct hcl_device *device = open_device();
+    struct hcl_err err;
+
+    (void)state;
+    backend.passive = true;
+    backend_unmap();
+    send_event();
+    assert_int_equal(hcl_process(device, &err), 0);
+    node_set(back("error"), "you broke the protocol");
+    node_set(back("incarnation"), "%s", node_value(front("incarnation")));
+    backend_state(6);
+    assert_int_equal(hcl_process(device, &err), -ECONNREFUSED);
+    assert_non_null(strstr(err.text, "you broke the protocol"));
+    assert_int_equal(front_state(), 6);
     hcl_close(device);
 }
 
@@ -170,22 +203,72 @@ static void test_a_pool_that_no_longer_fits_ends_it(void **state)
     hcl_close(device);
 }
 
+/* Opened, and lost at once: the time to the next connection. */
+static uint64_t backoff_of(uint32_t backoff_ms, uint32_t max_backoff_ms,
+                           unsigned int losses)
+{
+    struct hcl_open_options options = {.backoff_ms = backoff_ms,
+                                       .max_backoff_ms = max_backoff_ms};
+    struct hcl_device *device;
+    uint64_t backoff_us;
+
+    assert_int_equal(hcl_open("dev0", &options, 1000, &device, NULL), 0);
+    for (;;) {
+        backend_die();
+        assert_int_equal(hcl_process(device, NULL), 0);
+        backend_start();
+        if (--losses == 0) {
+            break;
+        }
+        wait_connected(device);
+    }
+    backoff_us = device->connection.backoff_us;
+    hcl_close(device);
+    return backoff_us;
+}
+
 static void test_a_flapping_backend_is_not_chased(void **state)
 {
-    struct hcl_device *device = open_device();
+    struct hcl_open_options options = {.backoff_ms = 3600000,
+                                       .max_backoff_ms = 3600000};
+    struct hcl_device *device;
     unsigned int opened, i;
-    uint64_t end = now_ms() + 500;
 
     (void)state;
+    assert_int_equal(hcl_open("dev0", &options, 1000, &device, NULL), 0);
     opened = events.opened;
-    while (now_ms() < end) {
-        for (i = 0; i < 100; i++) {
-            backend_die();
-            backend_start();
-            assert_int_equal(hcl_process(device, NULL), 0);
-        }
+    for (i = 0; i < 100; i++) {
+        backend_die();
+        backend_start();
+        assert_int_equal(hcl_process(device, NULL), 0);
     }
-    assert_in_range(events.opened - opened, 1, 5);
+    assert_int_equal(events.opened, opened);
+    assert_int_equal(device->connection.backoff_us, 3600000000);
+    hcl_close(device);
+}
+
+static void test_a_backoff_doubles_up_to_the_longest(void **state)
+{
+    (void)state;
+    assert_int_equal(backoff_of(0, 0, 1), 50000);
+    assert_int_equal(backoff_of(0, 0, 2), 100000);
+    assert_int_equal(backoff_of(20, 0, 2), 40000);
+    assert_int_equal(backoff_of(500, 300, 1), 300000);
+    assert_int_equal(backoff_of(3600000, 0, 1), 5000000);
+}
+
+/* It lasted twice the longest backoff, at least. */
+static void test_after_a_good_connection_the_next_comes_at_once(void **state)
+{
+    struct hcl_open_options options = {.max_backoff_ms = 1};
+    struct hcl_device *device;
+
+    (void)state;
+    assert_int_equal(hcl_open("dev0", &options, 1000, &device, NULL), 0);
+    usleep(2000);
+    backend_die();
+    assert_int_equal(hcl_process(device, NULL), 0);
+    assert_int_equal(device->connection.backoff_us, 0);
     hcl_close(device);
 }
 
@@ -275,6 +358,17 @@ static void test_the_own_directory_gone_is_gone(void **state)
     hcl_close(device);
 }
 
+/* doc/protocol.md 1.2: a node that it wrote there would be a new one. */
+static void test_a_state_that_is_gone_is_not_made_anew(void **state)
+{
+    struct hcl_device *device = open_device();
+
+    (void)state;
+    node_remove(front("state"));
+    hcl_close(device);
+    assert_null(node_value(front("state")));
+}
+
 static void test_a_lost_xenstore_ends_it(void **state)
 {
     struct hcl_device *device = open_device();
@@ -313,7 +407,7 @@ static void test_a_fault_in_the_ring_ends_it(void **state)
 
 static void test_any_back_page_is_no_trouble(void **state)
 {
-    struct hcl_device *device = open_device();
+    struct hcl_device *device = open_with_grace(50);
     struct hcl_handle *handle = open_handle(device);
     uint8_t byte;
 
@@ -470,6 +564,15 @@ static void test_close_under_the_same_domid_closes_no_old_port(void **state)
     assert_int_equal(events.opened - events.closed, 2);
 }
 
+/* As restore; alive stays 1: nobody unmaps what a saved domain had shared. */
+static void restore_alive(uint32_t domid)
+{
+    munmap(backend.ro, hcl_layout_ro_pages(&backend.layout) * PAGE);
+    munmap(backend.rw, hcl_layout_rw_pages(&backend.layout) * PAGE);
+    backend.mapped = false;
+    restore(domid);
+}
+
 static void test_an_old_port_is_not_notified(void **state)
 {
     struct hcl_device *device = open_device();
@@ -484,6 +587,53 @@ static void test_an_old_port_is_not_notified(void **state)
     notified = events.notified;
     assert_int_equal(hcl_submit(handle, &io, NULL), 0);
     assert_int_equal(hcl_process(device, NULL), 0);
+    assert_int_equal(events.notified, notified);
+    assert_int_equal(wait_result(device).status, HCL_OUTCOME_UNKNOWN);
+    hcl_close(device);
+}
+
+/* Nor between the news of a restore and the look at what they are. */
+static void test_an_old_port_is_not_notified_for_what_waited(void **state)
+{
+    struct hcl_open_options options = {.ring_page_order = 2};
+    struct hcl_io io = {.opcode = HCL_WRITE};
+    struct hcl_device *device;
+    struct hcl_handle *handle;
+    unsigned int notified;
+
+    (void)state;
+    node_set(back("max-ring-page-order"), "0");
+    assert_int_equal(hcl_open("dev0", &options, 1000, &device, NULL), 0);
+    handle = open_handle(device);
+    backend.mode = HOLD;
+    while (backend.num_held < 56) {
+        assert_int_equal(hcl_submit(handle, &io, NULL), 0);
+    }
+    assert_int_equal(hcl_submit(handle, &io, NULL), 0); /* waits for room */
+    assert_int_equal(backend.num_held, 56);
+    backend_answer(backend.held[0].tag, HCLIF_STATUS_OK, NULL, 0);
+    restore_alive(1);
+    notified = events.notified;
+    assert_int_equal(hcl_process(device, NULL), 0);
+    assert_int_equal(events.notified, notified);
+    hcl_close(device);
+}
+
+/* Nor if the news come when the loop has been polled already. */
+static void test_an_old_port_is_not_notified_by_late_news(void **state)
+{
+    struct hcl_device *device = open_device();
+    struct hcl_handle *handle = open_handle(device);
+    struct hcl_io io = {.opcode = HCL_WRITE};
+    unsigned int notified;
+
+    (void)state;
+    assert_int_equal(hcl_write(handle, "x", 1, 1000, NULL), 1);
+    assert_int_equal(hcl_process(device, NULL), 0);
+    restore_alive(1);
+    notified = events.notified;
+    assert_int_equal(hcl_submit(handle, &io, NULL), 0);
+    hcl_connection_process(&device->connection);
     assert_int_equal(events.notified, notified);
     assert_int_equal(wait_result(device).status, HCL_OUTCOME_UNKNOWN);
     hcl_close(device);
@@ -702,15 +852,19 @@ int main(void)
         T(test_restart_of_the_backend_is_survived),
         T(test_a_new_life_is_noticed_without_state_1),
         T(test_the_death_of_the_worker_is_noticed_by_its_byte),
+        T(test_a_reason_that_comes_after_the_unmapping_is_read),
         T(test_what_was_in_flight_is_not_lost_and_not_done_twice),
         T(test_requests_made_meanwhile_wait),
         T(test_a_deadline_covers_the_reconnect),
         T(test_a_pool_that_no_longer_fits_ends_it),
         T(test_a_flapping_backend_is_not_chased),
+        T(test_a_backoff_doubles_up_to_the_longest),
+        T(test_after_a_good_connection_the_next_comes_at_once),
         T(test_detached_says_why),
         T(test_gone_writes_nothing),
         T(test_a_backend_whose_domain_died_is_waited_for),
         T(test_the_own_directory_gone_is_gone),
+        T(test_a_state_that_is_gone_is_not_made_anew),
         T(test_a_lost_xenstore_ends_it),
         T(test_a_fault_in_the_ring_ends_it),
         T(test_any_back_page_is_no_trouble),
@@ -720,6 +874,8 @@ int main(void)
         T(test_directories_made_anew_before_we_look_are_noticed),
         T(test_close_under_the_same_domid_closes_no_old_port),
         T(test_an_old_port_is_not_notified),
+        T(test_an_old_port_is_not_notified_for_what_waited),
+        T(test_an_old_port_is_not_notified_by_late_news),
         T(test_news_in_xenstore_hold_up_no_request),
         T(test_a_restore_during_the_handshake_is_noticed),
         T(test_after_a_pause_a_missing_directory_is_waited_for),

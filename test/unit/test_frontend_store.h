@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A xenstore in the same process: stands before the one of libxenstore.
+ * A xenstore in the same process, one for each thread: stands before the one of
+ * libxenstore.
  */
 #ifndef TEST_FRONTEND_STORE_H
 #define TEST_FRONTEND_STORE_H
@@ -29,7 +30,7 @@ struct xs_handle {
     int fds[2]; /* one byte for each event */
 };
 
-static struct {
+static _Thread_local struct {
     struct xs_handle handle;
     unsigned int handles;
     uint32_t domid; /* of the guest */
@@ -173,7 +174,7 @@ int xs_fileno(struct xs_handle *handle)
 void *xs_read(struct xs_handle *handle, xs_transaction_t transaction,
               const char *path, unsigned int *len)
 {
-    static char domid[16];
+    static _Thread_local char domid[16];
     char full[128], *value;
 
     (void)handle;
@@ -204,7 +205,7 @@ void *xs_read(struct xs_handle *handle, xs_transaction_t transaction,
 char **xs_directory(struct xs_handle *handle, xs_transaction_t transaction,
                     const char *path, unsigned int *num)
 {
-    static char names[MAX_NODES][128];
+    static _Thread_local char names[MAX_NODES][128];
     char full[128], *name, *end;
     char **list;
     unsigned int i, j, count = 0;

@@ -3,7 +3,8 @@
  * A Xen for tests of the frontend, in the same process: xenstore, grants and
  * event channels stand before those of the real libraries, and a backend acts
  * whenever the frontend has written or rung.  Everything is deterministic: the
- * backend runs inside the frontend's calls, never beside them.
+ * backend runs inside the frontend's calls, never beside them.  Each thread has
+ * a Xen of its own.
  *
  * Shared pages are memfds, so that mapping, moving and unmapping them is real.
  */
@@ -46,7 +47,7 @@ struct xengntdev_handle {
     int fd;
 };
 
-static struct {
+static _Thread_local struct {
     struct xengntdev_handle handle;
     unsigned int handles;
     uint32_t next_ref, limit; /* pages that may be shared */
@@ -170,7 +171,7 @@ struct xenevtchn_handle {
     int fds[2]; /* ours, the hypervisor's */
 };
 
-static struct {
+static _Thread_local struct {
     unsigned int opened, closed;
     struct xenevtchn_handle *last;
     evtchn_port_t port;
@@ -178,19 +179,20 @@ static struct {
     unsigned int notified;
 } events;
 
-static unsigned int handles_used;
+/* Not allocated: a parked one is never freed. */
+static _Thread_local struct xenevtchn_handle event_handles[1024];
+static _Thread_local unsigned int handles_used;
 
 __attribute__((unused)) static void backend_serve(void);
 
 xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger,
                                  unsigned int flags)
 {
-    /* Not allocated: a parked one is never freed. */
-    static struct xenevtchn_handle handles[1024];
-    struct xenevtchn_handle *handle = &handles[handles_used++ % 1024];
+    struct xenevtchn_handle *handle = &event_handles[handles_used++];
 
     (void)logger;
     (void)flags;
+    assert_true(handles_used <= 1024);
     assert_int_equal(socketpair(AF_UNIX,
                                 SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
                                 handle->fds),
@@ -218,8 +220,21 @@ int xenevtchn_close(xenevtchn_handle *handle)
     }
     close(handle->fds[0]);
     close(handle->fds[1]);
+    handle->fds[0] = -1;
     events.closed++;
     return 0;
+}
+
+/* Of the parked ones, which stay open for ever. */
+__attribute__((unused)) static void close_parked(void)
+{
+    unsigned int i;
+
+    for (i = 0; i < handles_used; i++) {
+        if (event_handles[i].fds[0] >= 0) {
+            xenevtchn_close(&event_handles[i]);
+        }
+    }
 }
 
 int xenevtchn_fd(xenevtchn_handle *handle)

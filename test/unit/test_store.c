@@ -206,6 +206,7 @@ char **xs_check_watch(struct xs_handle *handle)
     event[XS_WATCH_TOKEN] = event[XS_WATCH_PATH] + path_bytes;
     memcpy(event[XS_WATCH_PATH], fake.event_path, path_bytes);
     memcpy(event[XS_WATCH_TOKEN], fake.event_token, token_bytes);
+    fake.event_path = NULL; /* each comes once */
     return event;
 }
 
@@ -290,13 +291,6 @@ static void assert_says(const char *word)
 }
 
 /* ---- Opening ----------------------------------------------------------- */
-
-static void open_asks_for_no_events_of_ended_watches(void **state)
-{
-    (void)state;
-    assert_int_equal(fake.handles, 1);
-    assert_int_equal(the_handle.flags, XS_UNWATCH_FILTER);
-}
 
 static void open_that_fails_says_why_and_what_to_do(void **state)
 {
@@ -1054,6 +1048,39 @@ static int run_job(struct hcl_store *in, void *arg, struct hcl_err *job_err)
     return 0;
 }
 
+/* Removes a node; the first time others are in the way. */
+static int remove_in_conflict(struct hcl_store *in, void *arg,
+                              struct hcl_err *job_err)
+{
+    struct job *job = arg;
+    int ret;
+
+    job->runs++;
+    fake.error = job->runs == 1 ? job->ret : 0;
+    ret = hcl_store_remove(in, DIR, "state", job_err);
+    fake.error = 0;
+    return ret;
+}
+
+static void removal_that_meets_others_is_a_conflict(void **state)
+{
+    static const int numbers[] = {EIO, EINVAL};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        struct job job = {.ret = numbers[i]};
+
+        assert_int_equal(
+            hcl_store_transact(store, remove_in_conflict, &job, &err), 0);
+        assert_int_equal(job.runs, 2);
+        assert_int_equal(fake.aborts, i + 1);
+    }
+    /* Outside a transaction it is what it says. */
+    fake.error = EIO;
+    assert_int_equal(hcl_store_remove(store, DIR, "state", &err), -EIO);
+}
+
 static void transaction_is_committed(void **state)
 {
     struct job job = {0};
@@ -1196,12 +1223,12 @@ static void watches_are_counted(void **state)
     assert_int_equal(hcl_store_watches(store), 0);
     assert_int_equal(hcl_store_watch(store, DIR, "frontend", &err), 0);
     assert_string_equal(fake.path, DIR);
-    assert_string_equal(fake.token, "frontend");
+    assert_string_equal(fake.token, "frontend#1");
     assert_int_equal(hcl_store_watch(store, DIR, "b", &err), 0);
     assert_int_equal(hcl_store_watches(store), 2);
     hcl_store_unwatch(store, DIR, "frontend");
     assert_string_equal(fake.verb, "unwatch");
-    assert_string_equal(fake.token, "frontend");
+    assert_string_equal(fake.token, "frontend#1");
     assert_int_equal(hcl_store_watches(store), 1);
     hcl_store_unwatch(store, DIR, "b");
     assert_int_equal(hcl_store_watches(store), 0);
@@ -1231,11 +1258,30 @@ static void event_gives_path_and_token(void **state)
     char path[HCL_STORE_PATH], token[HCL_STORE_PATH];
 
     (void)state;
+    assert_int_equal(hcl_store_watch(store, DIR, "frontend", &err), 0);
     fake.event_path = DIR "/state";
-    fake.event_token = "frontend";
+    fake.event_token = "frontend#1";
     assert_int_equal(hcl_store_next_event(store, path, token, &err), 1);
     assert_string_equal(path, DIR "/state");
     assert_string_equal(token, "frontend");
+}
+
+/* It was queued when the watch ended; another with the same token is there. */
+static void event_of_an_ended_watch_is_dropped(void **state)
+{
+    char path[HCL_STORE_PATH], token[HCL_STORE_PATH];
+
+    (void)state;
+    assert_int_equal(hcl_store_watch(store, DIR, "t", &err), 0);
+    hcl_store_unwatch(store, DIR, "t");
+    assert_int_equal(hcl_store_watch(store, DIR, "t", &err), 0);
+    fake.event_path = DIR "/state";
+    fake.event_token = "t#1";
+    assert_int_equal(hcl_store_next_event(store, path, token, &err), 0);
+    fake.event_path = DIR "/state";
+    fake.event_token = "t#2";
+    assert_int_equal(hcl_store_next_event(store, path, token, &err), 1);
+    assert_string_equal(token, "t");
 }
 
 static void no_event_is_0_and_gives_nothing(void **state)
@@ -1267,8 +1313,9 @@ static void longest_path_of_an_event_is_given(void **state)
     (void)state;
     memset(text, 'p', sizeof(text));
     text[HCL_STORE_PATH - 1] = '\0';
+    assert_int_equal(hcl_store_watch(store, DIR, "t", &err), 0);
     fake.event_path = text;
-    fake.event_token = "t";
+    fake.event_token = "t#1";
     assert_int_equal(hcl_store_next_event(store, path, token, &err), 1);
     assert_string_equal(path, text);
 }
@@ -1281,8 +1328,9 @@ static void longer_path_of_an_event_is_given_as_empty(void **state)
     (void)state;
     memset(text, 'p', sizeof(text));
     text[HCL_STORE_PATH] = '\0';
+    assert_int_equal(hcl_store_watch(store, DIR, "t", &err), 0);
     fake.event_path = text;
-    fake.event_token = "t";
+    fake.event_token = "t#1";
     assert_int_equal(hcl_store_next_event(store, path, token, &err), 1);
     assert_string_equal(path, "");
     assert_string_equal(token, "t");
@@ -1293,7 +1341,6 @@ static void longer_path_of_an_event_is_given_as_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(open_asks_for_no_events_of_ended_watches),
         test(open_that_fails_says_why_and_what_to_do),
         test(free_closes_the_handle_and_takes_null),
         test(descriptor_is_libxenstores),
@@ -1359,6 +1406,7 @@ int main(void)
         test(permit_gives_the_node_to_owner_and_reader_only),
         test(permit_of_one_domain_for_itself_has_one_entry),
         test(permit_that_fails_names_the_node),
+        test(removal_that_meets_others_is_a_conflict),
         test(transaction_is_committed),
         test(all_calls_of_the_function_belong_to_the_transaction),
         test(every_kind_of_call_can_be_in_a_transaction),
@@ -1373,6 +1421,7 @@ int main(void)
         test(watch_that_fails_is_not_counted),
         test(unwatch_of_no_watch_changes_no_count),
         test(event_gives_path_and_token),
+        test(event_of_an_ended_watch_is_dropped),
         test(no_event_is_0_and_gives_nothing),
         test(lost_xenstored_is_an_error),
         test(longest_path_of_an_event_is_given),
