@@ -406,24 +406,44 @@ static void look_at(int procs, const char *entry, const struct wanted *wanted,
     close(proc);
 }
 
+/* Looks at all processes once. */
+static int scan(const struct wanted *wanted, struct hcl_xl_process *found,
+                struct hcl_err *err)
+{
+    const struct dirent *entry;
+    DIR *procs = opendir("/proc");
+
+    if (!procs) {
+        return hcl_err_sys(err, -errno, "cannot read /proc");
+    }
+    memset(found, 0, sizeof(*found));
+    /* cppcheck-suppress readdirCalled ; a stream of one thread */
+    while ((entry = readdir(procs)) != NULL) {
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {
+            look_at(dirfd(procs), entry->d_name, wanted, found);
+        }
+    }
+    closedir(procs);
+    return 0;
+}
+
 int hcl_xl_process_find(const char *name, enum hcl_xl_search search,
                         uint64_t fresh_ms, struct hcl_xl_process *ret_found,
                         struct hcl_err *err)
 {
     const struct wanted wanted = {name, search, fresh_ms};
-    struct dirent *entry;
-    DIR *procs = opendir("/proc");
+    int i, ret;
 
-    memset(ret_found, 0, sizeof(*ret_found));
-    if (!procs) {
-        return hcl_err_sys(err, -errno, "cannot read /proc");
-    }
-    /* cppcheck-suppress readdirCalled ; a stream of one thread */
-    while ((entry = readdir(procs)) != NULL) {
-        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {
-            look_at(dirfd(procs), entry->d_name, &wanted, ret_found);
+    /*
+     * xl goes into the background by two forks, each parent ending at once: a
+     * list of processes can be older than the child, and the parent be gone
+     * when its turn comes.  Three lists have one of them for sure.
+     */
+    for (i = 0; i < 3; i++) {
+        ret = scan(&wanted, ret_found, err);
+        if (ret < 0 || ret_found->config) {
+            return ret < 0 ? ret : 1;
         }
     }
-    closedir(procs);
-    return ret_found->config ? 1 : 0;
+    return 0;
 }
