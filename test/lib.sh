@@ -1,11 +1,22 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: MIT
 # Functions for scenarios: scripts that test HCL on a host with guests, with
-# nothing but a POSIX shell and the guest command (test/xen/lab --help).
+# nothing but a POSIX shell and the guest command (test/xen/lab --help).  The
+# same scripts run on real Xen and on the simulated host, which has an xl, too.
 #
 # A scenario ends at its first failure, by fail or by an expect_ function, or
 # with exit 77 by skip. It may leave guests and daemons: they are ended, and
 # nothing_left checks what remains of them.
+
+# What differs between real Xen (test/xen/check) and the simulated host
+# (test/sim/check): where the tests and the guests' configurations are, and the
+# host's hardware.
+# shellcheck disable=SC2034 # for scenarios
+test_dir=${HCL_TEST_DIR:-/lib/hcl-test}
+guests_dir=${HCL_TEST_GUESTS:-/guests}
+rng=${HCL_TEST_RNG:-/dev/hwrng}
+# Under a tool that makes programs slower, many runs are fewer.
+slower=${HCL_TEST_SLOWER:-1}
 
 log_dir=/run/hcl
 config_dir=/run/hcl-test
@@ -48,7 +59,7 @@ expect_status() {
 
 # holds_within SECONDS COMMAND...: until the command succeeds or time is up.
 holds_within() {
-    holds_within_end=$(($(cut -d . -f 1 /proc/uptime) + $1 + 1))
+    holds_within_end=$(($(cut -d . -f 1 /proc/uptime) + $1 * slower + 1))
     shift
     until "$@" > /dev/null 2>&1; do
         [ "$(cut -d . -f 1 /proc/uptime)" -lt "$holds_within_end" ] || return 1
@@ -73,7 +84,7 @@ wait_for() {
 create() {
     create_name=$1
     shift
-    sed "s/^name = .*/name = \"$create_name\"/" /guests/1.cfg \
+    sed "s/^name = .*/name = \"$create_name\"/" "$guests_dir/1.cfg" \
         > "$config_dir/$create_name.cfg"
     [ $# = 0 ] || printf '%s\n' "$@" >> "$config_dir/$create_name.cfg"
     xl create -q "$config_dir/$create_name.cfg" > /dev/null ||
@@ -126,7 +137,12 @@ host_left() {
 }
 
 # Xen's grant tables: a line for each domain that has one and each active entry.
+# The simulated host lists more than that; what the daemons have belongs to them.
 grants() {
+    if [ -n "${HCL_SIM:-}" ]; then
+        hcl-sim audit | grep -v '^watch: domain 0 '
+        return
+    fi
     xl dmesg -c > /dev/null
     xl debug-keys g
     xl dmesg -c | sed -n '/^(XEN) .*grant-table/p; /^(XEN) *\[/p'
@@ -232,17 +248,23 @@ nothing_left() {
 
 # The devices of a host that most scenarios use, and how they look in xenstore.
 
-# standard_backend: an RNG, a serial port at one end of a cable, an echo device.
+# standard_backend: an RNG, a serial port at one end of a cable, an echo device;
+# and the hotplug script, where that is not installed.
 standard_backend() {
     start_backend "devices = [
-  \"name=rng0,class=rng,path=/dev/hwrng\",
+  \"name=rng0,class=rng,path=$rng\",
   \"name=gps,class=serial,path=$(serial_port 0),baud=9600\",
   \"name=echo0,class=echo\",
-]"
+]
+${HCL_TEST_HOTPLUG:+hotplug = \"$HCL_TEST_HOTPLUG\"}"
 }
 
 # serial_port N: the Nth PCI serial port; a cable joins 0 and 1.
 serial_port() {
+    if [ -n "${HCL_TEST_SERIAL:-}" ]; then
+        echo "$HCL_TEST_SERIAL$1"
+        return
+    fi
     for serial_port_tty in /sys/class/tty/ttyS*; do
         readlink -f "$serial_port_tty/device" | grep -q /pci &&
             echo "/dev/${serial_port_tty##*/}"
@@ -279,6 +301,28 @@ frontend_node() {
 # backend_state GUEST DEVID STATE
 backend_state() {
     [ "$(backend_node "$1" "$2" state)" = "$3" ]
+}
+
+# start_reading GUEST DEVICE [PAUSE_US]: in the background, slowly and for ever,
+# to /tmp/read there.
+start_reading() {
+    guest "$1" "hclcat $2 | while dd bs=512 count=1 of=/tmp/part 2> /dev/null &&
+        [ -s /tmp/part ]; do
+            cat /tmp/part >> /tmp/read
+            usleep ${3:-20000}
+        done" &
+    # shellcheck disable=SC2034 # for scenarios
+    start_reading_command=$!
+    wait_for 20 has_read "$1" 0
+}
+
+# stock: what the backend's processes hold.
+stock() {
+    for stock_pid in $(pidof hcl-backend hcl-worker); do
+        set -- "/proc/$stock_pid/fd/"*
+        echo "$stock_pid: $# descriptors," \
+            "$(grep -c memfd: "/proc/$stock_pid/maps") mappings"
+    done
 }
 
 # has_read GUEST BYTES: its program has written more than that to /tmp/read.
@@ -320,9 +364,17 @@ xenstore_has() {
     fi
 }
 
+kernel_log() {
+    if [ -n "${HCL_SIM:-}" ]; then
+        hcl-sim log "$1"
+    else
+        guest "$1" dmesg
+    fi
+}
+
 # kernel_clean GUEST: its kernel has logged no bug and no warning.
 kernel_clean() {
-    kernel_clean_log=$(guest "$1" dmesg) || fail "dmesg in $1"
+    kernel_clean_log=$(kernel_log "$1") || fail "the kernel log of $1"
     if printf '%s\n' "$kernel_clean_log" |
         grep -E 'BUG|WARNING|Oops|Call Trace'; then
         fail "the kernel of $1 has logged the above"

@@ -1,13 +1,12 @@
 # The backend stops and starts: guests' programs go on
-# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
 # timeout: 90
 
 standard_backend
 start_watch
 create guest1 'hcl = [ "device=rng0", "device=gps", "device=echo0" ]'
-guest guest1 'hclcat rng0 > /tmp/read' &
+wait_for 20 backend_state guest1 2 2
+start_reading guest1 rng0
 start_paced guest1
-wait_for 20 has_read guest1 0
 generation=$(backend_node guest1 0 generation)
 stop_backend
 expect_equal "$(backend_node guest1 0 state)" 1

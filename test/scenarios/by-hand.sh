@@ -1,9 +1,8 @@
 # hclctl create, the scripts, and a frontend in Python
-# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
 # timeout: 90
 
 standard_backend
-cp /guests/1.cfg /tmp/one.cfg
+cp "$guests_dir/1.cfg" /tmp/one.cfg
 echo 'hcl = [ "device=rng0" ]' >> /tmp/one.cfg
 hclctl create /tmp/one.cfg 'name="guest1"' || fail "hclctl create"
 wait_for 10 backend_state guest1 0 2
@@ -11,7 +10,7 @@ expect_equal "$(guest guest1 hclcat -n 4 rng0 | wc -c)" 4
 
 # A frontend that shares no code with libhcl.
 expect_match "$(guest guest1 \
-    python3 /lib/hcl-test/pyfrontend.py rng0 3000 30 2>&1)" '^ok: 3000 bytes'
+    python3 "$test_dir/pyfrontend.py" rng0 3000 30 2>&1)" '^ok: 3000 bytes'
 wait_for 10 backend_state guest1 0 2
 
 # The same as hclctl does, with nothing but the xenstore tools.

@@ -1,11 +1,10 @@
 # hcl is found in each form of xl create
-# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
 # timeout: 90
 
 standard_backend
 start_watch
 # A relative path, an assignment behind it, options before it.
-cp /guests/1.cfg /tmp/plain.cfg
+cp "$guests_dir/1.cfg" /tmp/plain.cfg
 cd /tmp || fail "cd"
 xl create -q -f plain.cfg 'name="guest1"' 'hcl=["device=echo0"]' ||
     fail "xl create with an assignment"

@@ -1,5 +1,4 @@
 # What a guest sends to an echo device comes back
-# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
 # timeout: 60
 
 start_backend 'devices = [ "name=echo0,class=echo" ]'

@@ -1,5 +1,5 @@
 # The lab runs commands in guests and says how they ended
-# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
+# hosts: xen
 # timeout: 60
 
 create one

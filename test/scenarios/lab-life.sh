@@ -1,5 +1,5 @@
 # The lab's guests can be reached after reboot, save and restore
-# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
+# hosts: xen
 # timeout: 90
 
 create one

@@ -1,10 +1,10 @@
 # A rebooted guest has its devices again
-# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
 # timeout: 90
 
 standard_backend
 start_watch
 create guest1 'hcl = [ "device=rng0", "device=gps" ]'
+wait_for 20 backend_state guest1 1 2
 expect_equal "$(guest guest1 hclcat -n 3 rng0 | wc -c)" 3
 guest guest1 hclcat rng0 > /dev/null &
 wait_for 20 backend_state guest1 0 4

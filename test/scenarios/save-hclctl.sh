@@ -1,13 +1,12 @@
 # hclctl save and restore: programs in the guest go on
-# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
 # timeout: 90
 
 standard_backend
 start_watch
 create guest1 'hcl = [ "device=rng0", "device=echo0" ]'
-guest guest1 'hclcat rng0 > /tmp/read' &
+wait_for 20 backend_state guest1 1 2
+start_reading guest1 rng0
 start_paced guest1
-wait_for 20 has_read guest1 0
 hclctl save guest1 /tmp/guest1.save || fail "hclctl save"
 expect_equal "$(domid guest1)" ""
 hclctl restore /tmp/guest1.save || fail "hclctl restore"

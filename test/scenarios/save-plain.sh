@@ -1,27 +1,27 @@
 # Plain xl save -c, save and restore under load do no harm
-# lab: --guests 2 --python --add test/xen/pyfrontend.py:/lib/hcl-test/pyfrontend.py --qemu "-device virtio-rng-pci -chardev socket,id=a,path=gps,server=on,wait=off -device pci-serial,chardev=a -chardev socket,id=b,path=gps -device pci-serial,chardev=b"
 # timeout: 90
 
 standard_backend
 start_watch
 create guest1 'hcl = [ "device=rng0" ]'
-guest guest1 'hclcat rng0 > /tmp/read' &
-wait_for 20 backend_state guest1 0 4
+wait_for 20 backend_state guest1 0 2
+start_reading guest1 rng0
+reading=$start_reading_command
 # A checkpoint: nothing happens to the connection, nor when its program ends.
 old=$(domid guest1)
-wait_for 20 has_read guest1 0
 xl save -c guest1 /tmp/checkpoint > /dev/null 2>&1 || fail "xl save -c"
 rm /tmp/checkpoint
 expect_equal "$(domid guest1)" "$old"
 goes_on guest1
 guest guest1 killall hclcat
 wait_for 10 backend_state guest1 0 2
+wait "$reading"
 kernel_clean guest1
 
 # The whole domain: it comes back under another id, with its program.  That
 # runs on until the end: when it ends, Linux hits a bug (README, limits).
-guest guest1 'hclcat rng0 > /tmp/read' &
-wait_for 20 backend_state guest1 0 4
+guest guest1 rm /tmp/read
+start_reading guest1 rng0
 save guest1 /tmp/guest1.save
 restore /tmp/guest1.save
 rm /tmp/guest1.save
