@@ -342,8 +342,11 @@ static void hear(struct line *l, char *bytes, size_t count)
         ssize_t got = read(l->master, bytes + used, count - used);
 
         assert_true(hcl_now_us() < end);
-        used += got > 0 ? (size_t)got : 0;
-        hcl_loop_poll(l->rig.loop, 1000);
+        if (got > 0) {
+            used += (size_t)got;
+        } else {
+            hcl_loop_poll(l->rig.loop, 1000);
+        }
     }
 }
 

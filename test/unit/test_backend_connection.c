@@ -12,6 +12,7 @@ static unsigned int num_open;
 static unsigned int num_cancelled;
 static uint64_t cancelled[HELD]; /* their arguments */
 static uint16_t open_status;
+static struct hclif_request *changing_slot; /* while a handle opens */
 
 static int hold_open(struct hcl_device *device, const struct hcl_spec *spec,
                      struct hcl_err *err)
@@ -23,6 +24,7 @@ static int hold_open(struct hcl_device *device, const struct hcl_spec *spec,
     num_open = 0;
     num_cancelled = 0;
     open_status = HCLIF_STATUS_OK;
+    changing_slot = NULL;
     return 0;
 }
 
@@ -40,6 +42,9 @@ static uint16_t hold_handle_open(struct hcl_device *device,
     assert_int_equal(*state, 0);
     *state = 1;
     num_open += open_status == HCLIF_STATUS_OK;
+    if (changing_slot) {
+        memset(changing_slot, 0xff, sizeof(*changing_slot));
+    }
     return open_status;
 }
 
@@ -280,6 +285,31 @@ static void answer_whose_end_wraps_is_a_fault(void **state)
     expect_fault(*state, request, HCL_FAULT_RX_POOL, "2 bytes");
 }
 
+/* They need not be alike. */
+static void each_pool_has_its_own_end(void **state)
+{
+    struct fixture *f = *state;
+    struct hclif_request request = read_request(0);
+    struct rig_guest other;
+
+    rig_disconnect(&f->guest);
+    rig_connect_pools(&f->rig, &f->guest, 7, 1, 2);
+    rig_connect_pools(&f->rig, &other, 8, 2, 1);
+    request.flags = HCLIF_RX_POOL;
+    request.rx_offset = HCLIF_PAGE_BYTES;
+    rig_open_handle(&f->guest);
+    assert_int_equal(rig_send(&f->guest, request), HCL_SERVE_IDLE);
+    assert_int_equal(rig_send(&other, request), HCL_SERVE_FAULT);
+    assert_int_equal(hcl_connection_fault(other.connection)->fault,
+                     HCL_FAULT_RX_POOL);
+    request = read_request(1);
+    request.flags = HCLIF_TX_POOL;
+    request.tx_offset = HCLIF_PAGE_BYTES;
+    request.tx_bytes = 1;
+    expect_fault(f, request, HCL_FAULT_TX_POOL, "1 bytes at 4096 of 4096");
+    rig_disconnect(&other);
+}
+
 static void faults_are_seen_in_opcodes_of_the_worker_too(void **state)
 {
     struct hclif_request request = {.opcode = HCLIF_OP_OPEN, .flags = 0x80};
@@ -299,6 +329,17 @@ static void a_fault_touches_no_other_connection(void **state)
     complete_first(HCLIF_STATUS_OK, 0, 0);
     rig_expect(&other, 1, HCLIF_STATUS_OK);
     rig_disconnect(&other);
+}
+
+/* The guest goes on writing the slot while its request is being served. */
+static void a_slot_is_read_once(void **state)
+{
+    struct fixture *f = *state;
+    struct hclif_request request = {.opcode = HCLIF_OP_OPEN, .tag = 3};
+
+    changing_slot = (struct hclif_request *)(f->guest.ro + HCLIF_PAGE_BYTES);
+    assert_int_equal(rig_send(&f->guest, request), HCL_SERVE_IDLE);
+    rig_expect(&f->guest, 3, HCLIF_STATUS_OK);
 }
 
 /* ---- Handles ------------------------------------------------------------ */
@@ -340,6 +381,18 @@ static void open_may_be_refused_by_the_class(void **state)
                      HCLIF_STATUS_BAD_HANDLE);
 }
 
+/* hold_handle_open looks at its state. */
+static void a_handle_opened_again_begins_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct hclif_request request = {.opcode = HCLIF_OP_CLOSE, .tag = 1};
+
+    rig_open_handle(&f->guest);
+    assert_int_equal(status_of(&f->guest, request), HCLIF_STATUS_OK);
+    rig_open_handle(&f->guest);
+    assert_int_equal(num_open, 1);
+}
+
 static void requests_need_an_open_handle_and_a_known_opcode(void **state)
 {
     struct fixture *f = *state;
@@ -347,6 +400,8 @@ static void requests_need_an_open_handle_and_a_known_opcode(void **state)
 
     assert_int_equal(status_of(&f->guest, request), HCLIF_STATUS_BAD_HANDLE);
     request.handle = 60000;
+    assert_int_equal(status_of(&f->guest, request), HCLIF_STATUS_BAD_HANDLE);
+    request.handle = RIG_HANDLES;
     assert_int_equal(status_of(&f->guest, request), HCLIF_STATUS_BAD_HANDLE);
     rig_open_handle(&f->guest);
     request.handle = 0;
@@ -395,6 +450,8 @@ static void cancel_ends_the_job_of_that_tag_and_handle_only(void **state)
     assert_int_equal(status_of(&f->guest, request), HCLIF_STATUS_OK);
     request.handle = 0;
     request.argument = (1ull << 32) + 20; /* no tag, whatever is cut off */
+    assert_int_equal(status_of(&f->guest, request), HCLIF_STATUS_OK);
+    request.argument = RIG_SLOTS;
     assert_int_equal(status_of(&f->guest, request), HCLIF_STATUS_OK);
     assert_int_equal(num_held, 1);
     request.argument = 20;
@@ -561,11 +618,51 @@ static void a_job_that_is_not_ok_has_no_answer(void **state)
     assert_int_equal(rig_rx_pool(&f->guest)[0], 0);
 }
 
+/* So that what lies on the stack by chance is not 0. */
+__attribute__((noinline)) static void soil_the_stack(void)
+{
+    volatile uint8_t soil[8192];
+
+    for (unsigned int i = 0; i < sizeof(soil); i++) {
+        soil[i] = 0xa5;
+    }
+}
+
+static void expect_zeros(const struct hclif_completion *completion, size_t from)
+{
+    for (size_t i = from; i < sizeof(completion->data); i++) {
+        assert_int_equal(completion->data[i], 0);
+    }
+}
+
+/* Whatever the worker has in memory is none of the guest's business. */
+static void unused_octets_of_a_completion_are_0(void **state)
+{
+    struct fixture *f = *state;
+    struct hclif_request request = {.opcode = HCLIF_OP_OPEN, .tag = 1};
+    struct hclif_completion completion;
+
+    soil_the_stack();
+    assert_int_equal(rig_send(&f->guest, request), HCL_SERVE_IDLE);
+    completion = rig_expect(&f->guest, 1, HCLIF_STATUS_OK);
+    assert_int_equal(completion.rx_bytes, 0);
+    assert_int_equal(completion.flags, 0);
+    expect_zeros(&completion, 0);
+    rig_send(&f->guest, read_request(2));
+    memcpy(held[0]->rx, "data", 4);
+    soil_the_stack();
+    complete_first(HCLIF_STATUS_OK, 1, 0);
+    completion = rig_expect(&f->guest, 2, HCLIF_STATUS_OK);
+    assert_int_equal(completion.data[0], 'd');
+    expect_zeros(&completion, 1);
+}
+
 /* ---- Bursts and events -------------------------------------------------- */
 
 static void a_flood_uses_up_its_budget_only(void **state)
 {
     struct fixture *f = *state;
+    const struct hclif_side *back = (struct hclif_side *)f->guest.rw;
 
     rig_open_handle(&f->guest);
     for (uint32_t tag = 0; tag < RIG_SLOTS; tag++) {
@@ -574,9 +671,12 @@ static void a_flood_uses_up_its_budget_only(void **state)
     assert_int_equal(hcl_connection_serve(f->guest.connection, 10),
                      HCL_SERVE_MORE);
     assert_int_equal(num_held, 10);
+    /* No event is asked for while there is work. */
+    assert_int_equal(back->event[0].position, 1);
     assert_int_equal(hcl_connection_serve(f->guest.connection, 100),
                      HCL_SERVE_IDLE);
     assert_int_equal(num_held, RIG_SLOTS);
+    assert_int_equal(back->event[0].position, 1 + RIG_SLOTS);
 }
 
 static void a_burst_of_completions_rings_once(void **state)
@@ -721,10 +821,13 @@ int main(void)
         TEST(inline_answer_with_an_offset_is_a_fault),
         TEST(answer_past_the_rx_pool_is_a_fault),
         TEST(answer_whose_end_wraps_is_a_fault),
+        TEST(each_pool_has_its_own_end),
         TEST(faults_are_seen_in_opcodes_of_the_worker_too),
         TEST(a_fault_touches_no_other_connection),
+        TEST(a_slot_is_read_once),
         TEST(open_checks_its_number_and_argument),
         TEST(open_may_be_refused_by_the_class),
+        TEST(a_handle_opened_again_begins_anew),
         TEST(requests_need_an_open_handle_and_a_known_opcode),
         TEST(close_completes_the_jobs_of_its_handle_first),
         TEST(cancel_ends_the_job_of_that_tag_and_handle_only),
@@ -736,6 +839,7 @@ int main(void)
         TEST(overlapping_answers_give_the_payload_back),
         TEST(a_failed_job_says_why_whatever_room_it_has),
         TEST(a_job_that_is_not_ok_has_no_answer),
+        TEST(unused_octets_of_a_completion_are_0),
         TEST(a_flood_uses_up_its_budget_only),
         TEST(a_burst_of_completions_rings_once),
         TEST(a_guest_that_does_not_sleep_gets_no_event),

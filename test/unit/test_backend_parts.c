@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -111,6 +112,24 @@ static void items_have_defaults(void **state)
     assert_int_equal(config.limits.max_ring_page_order, 2);
     assert_int_equal(config.limits.max_pool_pages, 256);
     assert_int_equal(config.limits.max_handles, 16);
+    assert_int_equal(config.open_timeout_ms, 10000);
+    assert_int_equal(config.connect_timeout_ms, 5000);
+    assert_int_equal(config.alive_interval_ms, 250);
+}
+
+static void each_time_of_a_device_has_a_key(void **state)
+{
+    struct hcl_device_config config;
+
+    (void)state;
+    assert_int_equal(parse(&config,
+                           "name=a,class=b,open-timeout-ms=1,"
+                           "connect-timeout-ms=3600000,alive-interval-ms=10",
+                           ""),
+                     0);
+    assert_int_equal(config.open_timeout_ms, 1);
+    assert_int_equal(config.connect_timeout_ms, 3600000);
+    assert_int_equal(config.alive_interval_ms, 10);
 }
 
 static void items_with_mistakes_are_refused(void **state)
@@ -124,6 +143,9 @@ static void items_with_mistakes_are_refused(void **state)
         {"name=a,class=rng,max-handles=65536", "max-handles"},
         {"name=a,class=rng,max-ring-page-order=7", "max-ring-page-order"},
         {"name=a,class=rng,max-pool-pages=4097", "max-pool-pages"},
+        {"name=a,class=rng,open-timeout-ms=0", "open-timeout-ms"},
+        {"name=a,class=rng,connect-timeout-ms=3600001", "1 to 3600000"},
+        {"name=a,class=rng,alive-interval-ms=0.1", "alive-interval-ms='0.1'"},
         {"name=a,class=rng,name=b", "name"},
     };
     struct hcl_device_config config;
@@ -145,6 +167,7 @@ static void allow_is_a_list_of_patterns(void **state)
     assert_true(hcl_device_config_allows(&config, "nav-1"));
     assert_true(hcl_device_config_allows(&config, "hmi"));
     assert_false(hcl_device_config_allows(&config, "hmi2"));
+    assert_false(hcl_device_config_allows(&config, "HMI"));
     assert_false(hcl_device_config_allows(&config, "nav"));
     assert_false(hcl_device_config_allows(&config, ""));
     assert_int_equal(parse(&config, "name=a,class=b,allow=", ""), 0);
@@ -237,6 +260,24 @@ static void write_script(char *path, size_t size, const char *text)
     close(fd);
 }
 
+static struct hcl_loop *loop;
+
+static struct hcl_hotplug *hotplug_new(const char *script, uint32_t timeout_ms)
+{
+    struct hcl_hotplug *hotplug;
+
+    assert_int_equal(hcl_loop_new(&loop, NULL), 0);
+    assert_int_equal(hcl_hotplug_new(&hotplug, script, loop, timeout_ms, NULL),
+                     0);
+    return hotplug;
+}
+
+static void hotplug_free(struct hcl_hotplug *hotplug)
+{
+    hcl_hotplug_free(hotplug);
+    hcl_loop_free(loop);
+}
+
 /* Waits for one script, as the supervisor does at SIGCHLD. */
 static void reap(struct hcl_hotplug *hotplug)
 {
@@ -276,7 +317,7 @@ static void scripts_are_told_who_and_inherit_nothing(void **state)
     write_script(script, sizeof(script),
                  "cd /proc/$$/fd\n"
                  "echo \"$@ $HCL_CLASS $HCL_DOMAIN\" * >>$log\n");
-    assert_int_equal(hcl_hotplug_new(&hotplug, script, NULL), 0);
+    hotplug = hotplug_new(script, 60000);
     hcl_hotplug_run(hotplug, &event);
     reap(hotplug);
     read_log(text, sizeof(text));
@@ -285,7 +326,7 @@ static void scripts_are_told_who_and_inherit_nothing(void **state)
                              strlen("connect rng0 3 1 rng my guest 0 1 ")),
                      0);
     assert_null(strstr(text, " 3 4"));
-    hcl_hotplug_free(hotplug);
+    hotplug_free(hotplug);
     close(fds[0]);
     close(fds[1]);
 }
@@ -300,7 +341,7 @@ static void scripts_of_one_attachment_follow_each_other(void **state)
 
     (void)state;
     write_script(script, sizeof(script), "sleep 0.1; echo $1 >>$log\n");
-    assert_int_equal(hcl_hotplug_new(&hotplug, script, NULL), 0);
+    hotplug = hotplug_new(script, 60000);
     hcl_hotplug_run(hotplug, &event);
     event.connect = false;
     hcl_hotplug_run(hotplug, &event); /* waits */
@@ -313,7 +354,7 @@ static void scripts_of_one_attachment_follow_each_other(void **state)
     assert_int_equal(waitpid(-1, &status, 0), -1);
     read_log(text, sizeof(text));
     assert_string_equal(text, "connect\ndisconnect\n");
-    hcl_hotplug_free(hotplug);
+    hotplug_free(hotplug);
 }
 
 static void scripts_of_another_device_are_no_opposites(void **state)
@@ -325,7 +366,7 @@ static void scripts_of_another_device_are_no_opposites(void **state)
 
     (void)state;
     write_script(script, sizeof(script), "sleep 0.1; echo $1 $2 >>$log\n");
-    assert_int_equal(hcl_hotplug_new(&hotplug, script, NULL), 0);
+    hotplug = hotplug_new(script, 60000);
     hcl_hotplug_run(hotplug, &event);
     event.connect = false;
     hcl_hotplug_run(hotplug, &event); /* waits */
@@ -337,7 +378,41 @@ static void scripts_of_another_device_are_no_opposites(void **state)
     }
     read_log(text, sizeof(text));
     assert_string_equal(text, "connect rng0\ndisconnect rng0\nconnect rng1\n");
-    hcl_hotplug_free(hotplug);
+    hotplug_free(hotplug);
+}
+
+static void a_script_that_hangs_is_killed_with_what_it_started(void **state)
+{
+    struct hcl_hotplug_event event = {true, 3, 1, "rng0", "rng", "g"};
+    struct hcl_hotplug *hotplug;
+    char script[128];
+    char text[1024];
+    int status;
+
+    (void)state;
+    /* So that what a script leaves behind is our child. */
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    write_script(script, sizeof(script),
+                 "[ $1 = disconnect ] || sleep 40\necho $1 >>$log\n");
+    hotplug = hotplug_new(script, 100);
+    hcl_hotplug_run(hotplug, &event);
+    event.connect = false;
+    hcl_hotplug_run(hotplug, &event); /* waits */
+    assert_int_equal(hcl_loop_poll(loop, 20000000), 1);
+    reap(hotplug);
+    /* The sleep, if the script had come that far, and the next script. */
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = waitpid(-1, &status, 0);
+
+        if (!hcl_hotplug_reaped(hotplug, pid, status) && pid > 0) {
+            assert_true(WIFSIGNALED(status));
+        }
+    }
+    assert_int_equal(waitpid(-1, &status, 0), -1);
+    read_log(text, sizeof(text));
+    assert_string_equal(text, "disconnect\n");
+    hotplug_free(hotplug);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
 
 static void no_script_is_fine(void **state)
@@ -346,9 +421,9 @@ static void no_script_is_fine(void **state)
     struct hcl_hotplug *hotplug;
 
     (void)state;
-    assert_int_equal(hcl_hotplug_new(&hotplug, NULL, NULL), 0);
+    hotplug = hotplug_new(NULL, 60000);
     hcl_hotplug_run(hotplug, &event);
-    hcl_hotplug_free(hotplug);
+    hotplug_free(hotplug);
 }
 
 /* ---- run_lock ----------------------------------------------------------- */
@@ -394,6 +469,7 @@ int main(void)
         cmocka_unit_test(watch_paths_are_taken_apart),
         cmocka_unit_test(watch_paths_of_nothing_of_ours_are_ignored),
         cmocka_unit_test(items_have_defaults),
+        cmocka_unit_test(each_time_of_a_device_has_a_key),
         cmocka_unit_test(items_with_mistakes_are_refused),
         cmocka_unit_test(allow_is_a_list_of_patterns),
         cmocka_unit_test(bounce_bytes_belong_to_one_request),
@@ -402,6 +478,7 @@ int main(void)
         cmocka_unit_test(scripts_are_told_who_and_inherit_nothing),
         cmocka_unit_test(scripts_of_one_attachment_follow_each_other),
         cmocka_unit_test(scripts_of_another_device_are_no_opposites),
+        cmocka_unit_test(a_script_that_hangs_is_killed_with_what_it_started),
         cmocka_unit_test(no_script_is_fine),
         cmocka_unit_test(a_second_daemon_is_refused_with_the_pid_of_the_first),
     };

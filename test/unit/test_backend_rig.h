@@ -87,31 +87,37 @@ static void rig_doorbell(void *arg, uint32_t queue)
     guest->rings++;
 }
 
-__attribute__((unused)) static void
-rig_connect(struct rig *rig, struct rig_guest *guest, uint32_t id)
+static void *rig_pages(uint32_t count)
+{
+    size_t bytes = count * HCLIF_PAGE_BYTES;
+    void *pages = aligned_alloc(HCLIF_PAGE_BYTES, bytes);
+
+    assert_non_null(pages);
+    return memset(pages, 0, bytes);
+}
+
+static void rig_connect_pools(struct rig *rig, struct rig_guest *guest,
+                              uint32_t id, uint32_t tx_pages, uint32_t rx_pages)
 {
     struct hcl_connection_setup setup = {
         .id = id,
         .layout = {.num_queues = 1,
                    .ring_page_order = 0,
-                   .tx_pages = RIG_POOL_PAGES,
-                   .rx_pages = RIG_POOL_PAGES},
+                   .tx_pages = tx_pages,
+                   .rx_pages = rx_pages},
         .max_handles = RIG_HANDLES,
         .doorbell = rig_doorbell,
         .arg = guest,
     };
     size_t ring = hcl_layout_ring_offset(&setup.layout, 0);
-    size_t bytes = hcl_layout_ro_pages(&setup.layout) * HCLIF_PAGE_BYTES;
     struct hclif_side *front;
     struct hclif_side *back;
 
     memset(guest, 0, sizeof(*guest));
     guest->rig = rig;
     guest->layout = setup.layout;
-    guest->ro = aligned_alloc(HCLIF_PAGE_BYTES, bytes);
-    guest->rw = aligned_alloc(HCLIF_PAGE_BYTES, bytes);
-    memset(guest->ro, 0, bytes);
-    memset(guest->rw, 0, bytes);
+    guest->ro = rig_pages(hcl_layout_ro_pages(&setup.layout));
+    guest->rw = rig_pages(hcl_layout_rw_pages(&setup.layout));
     front = (struct hclif_side *)guest->ro;
     back = (struct hclif_side *)guest->rw;
     front->alive = 1;
@@ -123,6 +129,12 @@ rig_connect(struct rig *rig, struct rig_guest *guest, uint32_t id)
                       &back->event[0].position);
     hcl_consumer_init(&guest->completions, guest->rw + ring, RIG_SLOTS,
                       &front->event[0].position);
+}
+
+__attribute__((unused)) static void
+rig_connect(struct rig *rig, struct rig_guest *guest, uint32_t id)
+{
+    rig_connect_pools(rig, guest, id, RIG_POOL_PAGES, RIG_POOL_PAGES);
 }
 
 __attribute__((unused)) static void rig_disconnect(struct rig_guest *guest)

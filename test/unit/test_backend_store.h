@@ -2,7 +2,8 @@
 /*
  * test_backend_store.h: a xenstore and granted pages in this process, behind
  * the interfaces of store.h, grant.h and port.h, so that the supervisor runs
- * unchanged.  It runs in a thread of its own; one lock guards everything.
+ * unchanged.  It runs in a thread of its own; one lock guards everything, but
+ * what a test sets or looks at by itself, which is atomic.
  */
 #ifndef TEST_BACKEND_STORE_H
 #define TEST_BACKEND_STORE_H
@@ -41,17 +42,22 @@ struct hcl_store {
     struct fake_node nodes[FAKE_NODES];
     unsigned int num_nodes;
     struct fake_pair watches[FAKE_WATCHES];
-    unsigned int num_watches;
+    _Atomic unsigned int num_watches;
     struct fake_pair events[FAKE_EVENTS];
     unsigned int first_event, num_events;
-    unsigned int transactions;
+    _Atomic unsigned int transactions;
     bool open;
     int fd; /* eventfd, a count of events */
 };
 
 static struct hcl_store fake;
-static const char *volatile fake_no_read;  /* a node that cannot be read */
-static const char *volatile fake_no_write; /* or written */
+static const char *_Atomic fake_no_read;  /* a node that cannot be read */
+static const char *_Atomic fake_no_write; /* or written */
+static _Atomic bool fake_deaf;            /* events do not come through */
+static _Atomic unsigned int fake_fives;   /* times that state 5 was written */
+/* A node that all first reads find missing; then the commit fails. */
+static const char *_Atomic fake_late;
+static const char *fake_no_node; /* now, under the lock */
 static pthread_mutex_t fake_lock;
 
 static void fake_init(void)
@@ -179,10 +185,12 @@ static bool fake_get(const char *path, char *buf, size_t size)
 int hcl_store_open(struct hcl_store **ret_store, struct hcl_err *err)
 {
     (void)err;
+    pthread_mutex_lock(&fake_lock);
     fake.open = true;
     fake.num_watches = 0;
     fake.num_events = 0;
     fake.fd = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
+    pthread_mutex_unlock(&fake_lock);
     *ret_store = &fake;
     return 0;
 }
@@ -217,7 +225,8 @@ int hcl_store_read(struct hcl_store *store, const char *dir, const char *node,
     if (fake_no_read && strcmp(node, fake_no_read) == 0) {
         return hcl_err_sys(err, -EIO, "cannot read %s", path);
     }
-    if (!fake_get(path, buf, size)) {
+    if ((fake_no_node && strcmp(node, fake_no_node) == 0) ||
+        !fake_get(path, buf, size)) {
         return hcl_err_sys(err, -ENOENT, "cannot read %s", path);
     }
     return 0;
@@ -331,6 +340,7 @@ int hcl_store_write(struct hcl_store *store, const char *dir, const char *node,
     va_end(args);
     fake_path(path, sizeof(path), dir, node);
     fake_set(path, value);
+    fake_fives += strcmp(node, "state") == 0 && strcmp(value, "5") == 0;
     return 0;
 }
 
@@ -371,17 +381,25 @@ int hcl_store_permit(struct hcl_store *store, const char *dir, const char *node,
     return hcl_err_set(err, -ENOSYS, "no permit");
 }
 
-/* One at a time, so that there are no conflicts. */
+/* One at a time: there are no conflicts but those that a test asks for. */
 int hcl_store_transact(struct hcl_store *store,
                        int (*fn)(struct hcl_store *store, void *arg,
                                  struct hcl_err *err),
                        void *arg, struct hcl_err *err)
 {
-    int rc;
+    const char *late = fake_late;
+    int rc = 0;
 
     pthread_mutex_lock(&fake_lock);
     store->transactions++;
-    rc = fn(store, arg, err);
+    if (late) {
+        fake_no_node = late;
+        rc = fn(store, arg, err);
+        fake_no_node = NULL;
+    }
+    if (rc == 0) {
+        rc = fn(store, arg, err);
+    }
     pthread_mutex_unlock(&fake_lock);
     return rc;
 }
@@ -424,7 +442,7 @@ int hcl_store_next_event(struct hcl_store *store, char *ret_path,
 
     (void)err;
     pthread_mutex_lock(&fake_lock);
-    if (store->num_events > 0 &&
+    if (!fake_deaf && store->num_events > 0 &&
         read(store->fd, &one, sizeof(one)) == sizeof(one)) {
         snprintf(ret_path, HCL_STORE_PATH, "%s", event->path);
         snprintf(ret_token, HCL_STORE_PATH, "%s", event->token);
@@ -451,11 +469,14 @@ int hcl_store_domid(struct hcl_store *store, uint32_t *ret_domid,
 #define FAKE_NO_REF UINT32_MAX
 
 static uint8_t fake_control[4096]; /* what FAKE_CONTROL_REF grants */
-static uint32_t fake_bad_ref = FAKE_NO_REF;
-static int fake_open_handles; /* gntdevs and ports */
-static volatile bool fake_no_gntdev;
+static _Atomic uint32_t fake_bad_ref = FAKE_NO_REF;
+static _Atomic int fake_open_handles; /* gntdevs and ports */
+static _Atomic uint32_t fake_mapped;  /* pages, at the end of a gntdev */
+static _Atomic int fake_restricted;   /* to whom the last ports sent were */
+static _Atomic bool fake_no_gntdev;
 static bool fake_bad_range; /* of what was registered last */
-static unsigned int fake_maps;
+static _Atomic unsigned int fake_maps;
+static _Atomic unsigned int fake_control_reads; /* one for each connect */
 
 int hcl_gntdev_open(struct hcl_gntdev *gntdev, struct hcl_err *err)
 {
@@ -475,6 +496,7 @@ void hcl_gntdev_close(struct hcl_gntdev *gntdev)
         close(gntdev->fd);
         gntdev->fd = -1;
         fake_open_handles--;
+        fake_mapped += gntdev->mapped;
     }
 }
 
@@ -536,15 +558,19 @@ int hcl_gntdev_read(struct hcl_gntdev *gntdev, uint32_t domid,
 {
     (void)gntdev;
     (void)domid;
+    fake_control_reads++;
     if (count != 1 || refs[0] != FAKE_CONTROL_REF) {
         return hcl_err_sys(err, -EINVAL, "cannot map %u granted pages", count);
     }
+    pthread_mutex_lock(&fake_lock);
     memcpy(buffer, fake_control, sizeof(fake_control));
+    pthread_mutex_unlock(&fake_lock);
     return 0;
 }
 
 struct hcl_ports {
     int fd;
+    int domid; /* or -1 */
 };
 
 int hcl_ports_open(struct hcl_ports **ret_ports, struct hcl_err *err)
@@ -552,6 +578,7 @@ int hcl_ports_open(struct hcl_ports **ret_ports, struct hcl_err *err)
     (void)err;
     *ret_ports = malloc(sizeof(**ret_ports));
     (*ret_ports)->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    (*ret_ports)->domid = -1;
     fake_open_handles++;
     return 0;
 }
@@ -568,14 +595,15 @@ void hcl_ports_free(struct hcl_ports *ports)
 int hcl_ports_restrict(struct hcl_ports *ports, uint32_t domid,
                        struct hcl_err *err)
 {
-    (void)ports;
-    (void)domid;
     (void)err;
+    ports->domid = (int)domid;
     return 0;
 }
 
+/* Only to be sent to a worker. */
 int hcl_ports_fd(const struct hcl_ports *ports)
 {
+    fake_restricted = ports->domid;
     return ports->fd;
 }
 

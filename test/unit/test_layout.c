@@ -609,6 +609,16 @@ static void ref_of_an_extra_page_in_the_list_is_rejected(void **state)
     assert_twice(&page, "20");
 }
 
+static void highest_ref_twice_is_rejected(void **state)
+{
+    struct page page;
+
+    (void)state;
+    page_fill(&page, &usual);
+    page.control.refs[24] = page.control.refs[25];
+    assert_twice(&page, "30011");
+}
+
 static void ref_of_an_extra_page_twice_is_rejected(void **state)
 {
     struct hcl_layout layout = layout_of(2100);
@@ -696,6 +706,7 @@ int main(void)
         cmocka_unit_test(ref_twice_in_an_extra_page_is_rejected),
         cmocka_unit_test(ref_in_control_and_extra_page_is_rejected),
         cmocka_unit_test(ref_of_an_extra_page_in_the_list_is_rejected),
+        cmocka_unit_test(highest_ref_twice_is_rejected),
         cmocka_unit_test(ref_of_an_extra_page_twice_is_rejected),
         cmocka_unit_test(
             ref_of_an_extra_page_that_is_the_control_page_is_rejected),

@@ -256,10 +256,13 @@ static void adopt_uses_the_given_descriptor(void **state)
 static void adopt_that_fails_says_why(void **state)
 {
     struct hcl_ports *none = (struct hcl_ports *)&fake;
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     (void)state;
+    assert_true(fd >= 0);
     fake.error = ENOMEM;
-    assert_int_equal(hcl_ports_adopt(&none, 99, &err), -ENOMEM);
+    assert_int_equal(hcl_ports_adopt(&none, fd, &err), -ENOMEM);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
     assert_says("adopt");
     assert_says(strerror(ENOMEM));
     assert_ptr_equal(none, &fake);

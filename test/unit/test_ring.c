@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ring.c against doc/protocol.md 3.4 and 3.5. */
+/*
+ * ring.c against doc/protocol.md 3.4 and 3.5, in one thread; two have
+ * test_ring_threads.c.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,15 +10,9 @@
 
 #include <cmocka.h>
 
-#include <poll.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "loop.h"
 #include "ring.h"
 
 #define MAX_SLOTS 64
@@ -549,254 +546,6 @@ static void slot_put_after_arm_notifies(void **state)
     }
 }
 
-/* ---- Two threads ------------------------------------------------------- */
-
-/*
- * A frontend and a backend that echoes, each with its doorbell.  A lost event
- * or slot ends in a poll that times out; nothing else depends on time.
- */
-#define STRESS_SLOTS 16
-#define STRESS_MESSAGES 300000
-#define STRESS_US 1000000
-#define LOST_MS 20000
-#define LAST_WORD 14
-
-struct stress {
-    struct ring requests;
-    struct ring completions;
-    int backend_bell;
-    int frontend_bell;
-};
-
-static uint32_t next_random(uint32_t *random)
-{
-    *random ^= *random << 13;
-    *random ^= *random >> 17;
-    *random ^= *random << 5;
-    return *random;
-}
-
-static void ring_bell(int bell)
-{
-    uint64_t one = 1;
-
-    (void)!write(bell, &one, sizeof(one));
-}
-
-/* Sleeps until the bell rings; false if it never does. */
-static int wait_bell(int bell)
-{
-    struct pollfd ready = {.fd = bell, .events = POLLIN};
-    uint64_t count;
-
-    return poll(&ready, 1, LOST_MS) == 1 &&
-           read(bell, &count, sizeof(count)) == sizeof(count);
-}
-
-static void flush(struct hcl_producer *producer, int bell)
-{
-    if (hcl_producer_notify(producer)) {
-        ring_bell(bell);
-    }
-}
-
-/* Takes one slot, sleeping for it; NULL or what went wrong. */
-static const char *take_or_wait(struct hcl_consumer *consumer, int bell,
-                                struct message *ret_message)
-{
-    enum hcl_take take;
-
-    while ((take = hcl_consumer_take(consumer, ret_message)) != HCL_TAKE_SLOT) {
-        if (take == HCL_TAKE_FAULT) {
-            return "a fault";
-        }
-        if (hcl_consumer_arm(consumer) && !wait_bell(bell)) {
-            return "an event was lost";
-        }
-    }
-    return NULL;
-}
-
-/* Echoes until the message that says it is the last; batches of any length. */
-static void *backend_thread(void *arg)
-{
-    struct stress *stress = arg;
-    uint32_t random = 0x2545f491, burst = 0;
-    struct message message;
-    const char *wrong = NULL;
-
-    do {
-        if (hcl_consumer_take(&stress->requests.consumer, &message) !=
-            HCL_TAKE_SLOT) {
-            flush(&stress->completions.producer, stress->frontend_bell);
-            wrong = take_or_wait(&stress->requests.consumer,
-                                 stress->backend_bell, &message);
-        }
-        if (!wrong) {
-            hcl_producer_put(&stress->completions.producer, &message);
-            if (burst-- == 0) {
-                burst = next_random(&random) % STRESS_SLOTS;
-                flush(&stress->completions.producer, stress->frontend_bell);
-            }
-        }
-    } while (!wrong && !message.word[LAST_WORD]);
-    flush(&stress->completions.producer, stress->frontend_bell);
-    return (void *)wrong;
-}
-
-/* The message with number @number, which says whether it is the last one. */
-static struct message numbered(uint32_t number, int last)
-{
-    struct message message = message_of(number);
-
-    message.word[LAST_WORD] = (uint32_t)last;
-    return message;
-}
-
-static const char *frontend_run(struct stress *stress, uint32_t *ret_received)
-{
-    uint32_t random = 0x9e3779b9, sent = 0, received = 0, burst;
-    uint64_t end_us = hcl_now_us() + STRESS_US;
-    struct message got, expected;
-    const char *wrong;
-    int last = 0;
-
-    while (!last || received < sent) {
-        burst = 1 + next_random(&random) % STRESS_SLOTS;
-        for (; burst && !last && sent - received < STRESS_SLOTS; burst--) {
-            last = sent + 1 == STRESS_MESSAGES || hcl_now_us() >= end_us;
-            expected = numbered(sent, last);
-            hcl_producer_put(&stress->requests.producer, &expected);
-            sent++;
-        }
-        flush(&stress->requests.producer, stress->backend_bell);
-        wrong = take_or_wait(&stress->completions.consumer,
-                             stress->frontend_bell, &got);
-        if (wrong) {
-            return wrong;
-        }
-        expected = numbered(received, last && received + 1 == sent);
-        if (memcmp(&got, &expected, 60) != 0) {
-            return "a slot is not as it was put";
-        }
-        received++;
-    }
-    *ret_received = received;
-    return NULL;
-}
-
-static void two_threads_lose_no_slot_and_no_event(void **state)
-{
-    struct stress stress;
-    const char *frontend_wrong;
-    void *backend_wrong;
-    uint32_t received = 0;
-    pthread_t thread;
-
-    (void)state;
-    ring_init_at(&stress.requests, STRESS_SLOTS, UINT32_MAX - 500);
-    ring_init_at(&stress.completions, STRESS_SLOTS, UINT32_MAX - 900);
-    stress.backend_bell = eventfd(0, EFD_CLOEXEC);
-    stress.frontend_bell = eventfd(0, EFD_CLOEXEC);
-    assert_true(stress.backend_bell >= 0 && stress.frontend_bell >= 0);
-    assert_int_equal(pthread_create(&thread, NULL, backend_thread, &stress), 0);
-    frontend_wrong = frontend_run(&stress, &received);
-    pthread_join(thread, &backend_wrong);
-    close(stress.backend_bell);
-    close(stress.frontend_bell);
-    if (frontend_wrong || backend_wrong) {
-        fail_msg("frontend: %s, backend: %s",
-                 frontend_wrong ? frontend_wrong : "fine",
-                 backend_wrong ? (const char *)backend_wrong : "fine");
-    }
-    assert_true(received > 0);
-}
-
-/*
- * The one moment that matters for the fences of 3.5: the producer puts and asks
- * for the wish while the consumer says it and looks.  At least one of the two
- * must see the other, or both sleep for ever.
- */
-#define RACE_ROUNDS 1000000
-#define RACE_US 700000
-#define RACE_END UINT32_MAX
-
-struct race {
-    struct ring ring;
-    uint32_t go;   /* round that may begin; RACE_END: no more */
-    uint32_t done; /* round that the producer finished */
-    bool notified;
-};
-
-/* Waits for *@word to change from @old; other threads may need the processor.
- */
-static uint32_t spin_while(const uint32_t *word, uint32_t old)
-{
-    uint32_t spins, now;
-
-    for (spins = 1; (now = hcl_load_acquire(word)) == old; spins++) {
-        if (spins % 4096 == 0) {
-            sched_yield();
-        }
-    }
-    return now;
-}
-
-/*
- * Up to @most turns.  The consumer, which starts a round, may take more than
- * the producer, which hears of it late: so they meet in every way.
- */
-static void dawdle(uint32_t *random, uint32_t most)
-{
-    uint32_t turns = next_random(random) % most;
-
-    for (; turns > 0; turns--) {
-        hcl_compiler_barrier();
-    }
-}
-
-static void *race_producer(void *arg)
-{
-    struct message message = message_of(0);
-    struct race *race = arg;
-    uint32_t random = 0x2545f491, round = 0;
-
-    while ((round = spin_while(&race->go, round)) != RACE_END) {
-        dawdle(&random, 256);
-        hcl_producer_put(&race->ring.producer, &message);
-        race->notified = hcl_producer_notify(&race->ring.producer);
-        hcl_store_release(&race->done, round);
-    }
-    return NULL;
-}
-
-static void arm_and_notify_never_miss_each_other(void **state)
-{
-    uint64_t end_us = hcl_now_us() + RACE_US;
-    uint32_t random = 0x9e3779b9, round, missed = 0, lost = 0;
-    struct message got;
-    struct race race;
-    pthread_t thread;
-    bool sleeps;
-
-    (void)state;
-    ring_init(&race.ring, 4);
-    race.go = race.done = 0;
-    assert_int_equal(pthread_create(&thread, NULL, race_producer, &race), 0);
-    for (round = 1; round <= RACE_ROUNDS && hcl_now_us() < end_us; round++) {
-        hcl_store_release(&race.go, round);
-        dawdle(&random, 1024);
-        sleeps = hcl_consumer_arm(&race.ring.consumer);
-        spin_while(&race.done, round - 1);
-        missed += sleeps && !race.notified;
-        lost += hcl_consumer_take(&race.ring.consumer, &got) != HCL_TAKE_SLOT;
-    }
-    hcl_store_release(&race.go, RACE_END);
-    pthread_join(thread, NULL);
-    assert_int_equal(missed, 0);
-    assert_int_equal(lost, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -834,8 +583,6 @@ int main(void)
         cmocka_unit_test(arm_sees_a_slot_put_before_it),
         cmocka_unit_test(arm_does_not_sleep_on_a_fault),
         cmocka_unit_test(slot_put_after_arm_notifies),
-        cmocka_unit_test(two_threads_lose_no_slot_and_no_event),
-        cmocka_unit_test(arm_and_notify_never_miss_each_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,6 +267,9 @@ static void a_small_buffer_gets_whole_items_only(void **state)
     parse(&spec, "a=1,b=2,c=345");
     hcl_spec_format_without(&spec, none, buf, sizeof(buf));
     assert_string_equal(buf, "a=1,b=2");
+    parse(&spec, "a=1234567");
+    hcl_spec_format_without(&spec, none, buf, sizeof(buf));
+    assert_string_equal(buf, "a=1234567"); /* just fits, without a comma */
 }
 
 static void names_are_short_and_plain(void **state)

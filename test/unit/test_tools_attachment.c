@@ -38,6 +38,7 @@ static struct xs_handle the_handle;
 static struct {
     char path[128], value[1100];
     bool used;
+    struct xs_permissions permissions[2]; /* the first one's id is the owner */
 } nodes[MAX_NODES];
 static unsigned int watches;
 
@@ -80,6 +81,7 @@ static void set(const char *path, const char *value)
         for (i = 0; nodes[i].used; i++) {
             assert_true(i + 1 < MAX_NODES);
         }
+        memset(nodes[i].permissions, 0, sizeof(nodes[i].permissions));
     }
     nodes[i].used = true;
     snprintf(nodes[i].path, sizeof(nodes[i].path), "%.127s", path);
@@ -204,11 +206,15 @@ bool xs_set_permissions(struct xs_handle *handle, xs_transaction_t transaction,
                         const char *path, struct xs_permissions *perms,
                         unsigned int num_perms)
 {
+    int i = find_node(path);
+
     (void)handle;
     (void)transaction;
-    (void)perms;
-    (void)num_perms;
-    return find_node(path) >= 0;
+    assert_int_equal(num_perms, 2);
+    if (i >= 0) {
+        memcpy(nodes[i].permissions, perms, sizeof(nodes[i].permissions));
+    }
+    return i >= 0;
 }
 
 bool xs_watch(struct xs_handle *handle, const char *path, const char *token)
@@ -338,6 +344,29 @@ static void assert_item(unsigned int i, const char *text)
 }
 
 /* ---- Making ------------------------------------------------------------ */
+
+static void assert_permissions(const char *dir, unsigned int owner,
+                               unsigned int reader)
+{
+    const struct xs_permissions *found = nodes[find_node(dir)].permissions;
+
+    assert_int_equal(found[0].id, owner);
+    assert_int_equal(found[0].perms, XS_PERM_NONE);
+    assert_int_equal(found[1].id, reader);
+    assert_int_equal(found[1].perms, reader ? XS_PERM_READ : XS_PERM_NONE);
+}
+
+/* doc/protocol.md 1: and their parents are the toolstack's. */
+static void each_side_owns_its_directory_and_reads_the_others(void **state)
+{
+    (void)state;
+    make("device=rng0,backend=evil", 0);
+    assert_permissions(EVIL "0", 7, 5);
+    assert_permissions(FRONT "0", 5, 7);
+    assert_permissions("/local/domain/7/backend/hcl/5", 0, 0);
+    assert_permissions("/local/domain/7/backend/hcl", 0, 0);
+    assert_permissions("/local/domain/5/device/hcl", 0, 0);
+}
 
 static void another_backends_word_alone_takes_no_name(void **state)
 {
@@ -588,6 +617,7 @@ static void a_held_back_signal_ends_a_wait(void **state)
         -EINTR);
     assert_true(hcl_stop_wanted());
     assert_int_equal(sigismember(hcl_stop_old_mask(), SIGTERM), 0);
+    close(hcl_stop_fd()); /* a program keeps it to its end */
 }
 
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -595,6 +625,7 @@ static void a_held_back_signal_ends_a_wait(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        test(each_side_owns_its_directory_and_reads_the_others),
         test(another_backends_word_alone_takes_no_name),
         test(a_renamed_attachment_takes_no_name),
         test(a_second_attachment_of_a_device_is_the_first),

@@ -26,7 +26,7 @@ static const struct hcl_command two = {
     .flags = "[-t SECONDS]",
     .arguments = "A B",
     .text = "Text.\n",
-    .options = "ts",
+    .options = "ts" HCL_OPTIONS_TIMES,
     .min_arguments = 2,
     .max_arguments = 2,
     .run = never,
@@ -101,6 +101,30 @@ static void no_wait_is_zero_seconds(void **state)
     assert_int_equal(options.timeout_us, 0);
 }
 
+static void each_time_of_the_watch_has_an_option(void **state)
+{
+    struct hcl_options options = {.times = HCL_WATCH_TIMES};
+    char *argv[16];
+    int first;
+
+    (void)state;
+    assert_int_equal(read_line("two a b", &options, &first, argv), -1);
+    assert_int_equal(options.times.poll_us, 100000);
+    assert_int_equal(options.times.settle_us, 30000000);
+    assert_int_equal(options.times.reap_us, 5000000);
+    assert_int_equal(options.times.return_us, 120000000);
+    assert_int_equal(options.times.fresh_us, 60000000);
+    assert_int_equal(read_line("two --poll 0.001 --settle 1 --reap=0.2 "
+                               "--return 3 --fresh 0 a b",
+                               &options, &first, argv),
+                     -1);
+    assert_int_equal(options.times.poll_us, 1000);
+    assert_int_equal(options.times.settle_us, 1000000);
+    assert_int_equal(options.times.reap_us, 200000);
+    assert_int_equal(options.times.return_us, 3000000);
+    assert_int_equal(options.times.fresh_us, 0);
+}
+
 static void what_is_no_time_is_refused(void **state)
 {
     (void)state;
@@ -111,6 +135,8 @@ static void what_is_no_time_is_refused(void **state)
     refused("two -t inf a b");
     refused("two -t 86401 a b");
     refused("two a b -t");
+    refused("two --poll 0 a b");
+    refused("two --reap x a b");
 }
 
 static void options_of_other_commands_are_refused(void **state)
@@ -147,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_stand_before_or_after_arguments),
         cmocka_unit_test(no_wait_is_zero_seconds),
+        cmocka_unit_test(each_time_of_the_watch_has_an_option),
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(options_of_other_commands_are_refused),
         cmocka_unit_test(too_few_or_many_arguments_are_refused),

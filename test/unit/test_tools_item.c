@@ -110,7 +110,9 @@ static void the_longest_item_can_be_written_and_read_again(void **state)
     memset(text + used, 'y', HCL_ITEM_OPTIONS - 3);
     longest = item(text);
     memset(longest.device, 'd', HCL_ITEM_DEVICE - 1);
+    longest.device[HCL_ITEM_DEVICE - 1] = '\0';
     memset(longest.backend, 'b', HCL_ITEM_BACKEND - 1);
+    longest.backend[HCL_ITEM_BACKEND - 1] = '\0';
     longest.devid = HCL_ITEM_MAX_DEVID;
     hcl_item_format(&longest, buf, sizeof(buf));
     again = item(buf);

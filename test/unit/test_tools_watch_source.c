@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_tools_watch_source.c: guests that left and may come back, and which
- * devices they get then.
+ * test_tools_watch_source.c: guests that left and may come back, which devices
+ * they get then, and when the watch looks again.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -22,7 +22,9 @@
 #define UUID "5ac1cd9e-3e5b-4f2c-a2a4-0d4b1a39f4b7"
 /* No process is called so, and no xl makes it. */
 #define NAME "hcl-test-nobody"
-#define LATER_US (UINT64_C(121) * 1000000)
+/* Not the default, which is longer. */
+#define RETURN_US (UINT64_C(7) * 1000000)
+#define LATER_US (UINT64_C(8) * 1000000)
 
 static const struct hcl_guest guest = {5, NAME, UUID};
 static struct hcl_watch watch;
@@ -35,6 +37,7 @@ static int set_up(void **state)
     strcpy(dir, "/tmp/hcl-test-watch-XXXXXX");
     memset(&watch, 0, sizeof(watch));
     watch.state_dir = dir;
+    watch.times.return_us = RETURN_US;
     return mkdtemp(dir) ? 0 : -1;
 }
 
@@ -198,6 +201,70 @@ static void a_name_with_a_slash_leads_nowhere(void **state)
     assert_int_equal(now.items.count, 0);
 }
 
+/* ---- When it looks ----------------------------------------------------- */
+
+static void a_new_guest_is_looked_at_until_settle_us(void **state)
+{
+    struct hcl_watch_guest new = {.shutdown = HCL_SHUTDOWN_NONE,
+                                  .found_us = 1000};
+    struct hcl_watch some = {.times = {.poll_us = 7, .settle_us = 50}};
+
+    (void)state;
+    assert_true(hcl_watch_step_us(&some, 1000) == UINT64_MAX);
+    some.guests = &new;
+    assert_int_equal(hcl_watch_step_us(&some, 1049), 7);
+    assert_true(hcl_watch_step_us(&some, 1050) == UINT64_MAX);
+    new.phase = HCL_WATCH_SETTLED;
+    assert_true(hcl_watch_step_us(&some, 1001) == UINT64_MAX);
+}
+
+static void others_are_looked_at_less_often(void **state)
+{
+    struct hcl_watch_guest saved = {.phase = HCL_WATCH_SETTLED,
+                                    .shutdown = HCL_SHUTDOWN_SUSPEND};
+    struct hcl_watch_guest dying = {.phase = HCL_WATCH_SETTLED,
+                                    .shutdown = HCL_SHUTDOWN_NONE,
+                                    .dying = true,
+                                    .next = &saved};
+    struct hcl_watch some = {.times = {.poll_us = 7}, .guests = &saved};
+
+    (void)state;
+    assert_int_equal(hcl_watch_step_us(&some, 1000), 70);
+    some.guests = &dying;
+    assert_int_equal(hcl_watch_step_us(&some, 1000), 14);
+    dying.reaped = true;
+    assert_int_equal(hcl_watch_step_us(&some, 1000), 70);
+}
+
+static void who_may_come_back_is_forgotten_in_time(void **state)
+{
+    uint64_t now = hcl_now_us();
+
+    (void)state;
+    put(&guest, "device=a");
+    depart();
+    assert_in_range(watch.departed->deadline_us, now + RETURN_US,
+                    hcl_now_us() + RETURN_US);
+    now = watch.departed->deadline_us;
+    assert_int_equal(hcl_watch_step_us(&watch, now - 3), 3);
+    assert_int_equal(hcl_watch_step_us(&watch, now + 3), 0);
+}
+
+static void a_dying_guest_is_reaped_after_reap_us(void **state)
+{
+    struct hcl_watch_guest dying = {.dying = true, .dying_us = 1000};
+
+    (void)state;
+    watch.times.reap_us = 50;
+    assert_false(hcl_watch_reap_due(&watch, &dying, 1050));
+    assert_true(hcl_watch_reap_due(&watch, &dying, 1051));
+    dying.reaped = true;
+    assert_false(hcl_watch_reap_due(&watch, &dying, 1051));
+    dying.reaped = false;
+    dying.dying = false;
+    assert_false(hcl_watch_reap_due(&watch, &dying, 1051));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -211,6 +278,10 @@ int main(void)
         TEST(a_configuration_of_its_name_counts_if_asked_for),
         TEST(a_configuration_of_another_name_does_not_count),
         TEST(a_name_with_a_slash_leads_nowhere),
+        TEST(a_new_guest_is_looked_at_until_settle_us),
+        TEST(others_are_looked_at_less_often),
+        TEST(who_may_come_back_is_forgotten_in_time),
+        TEST(a_dying_guest_is_reaped_after_reap_us),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
