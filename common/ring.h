@@ -11,7 +11,7 @@
  *
  * A producer owns the right to write the slots, a consumer reads them; each
  * keeps its position in private memory.  Neither allocates, blocks or logs.
- * One thread for each end.
+ * One thread for each end.  test/model/ring.pml models this: change both.
  */
 #ifndef HCL_RING_H
 #define HCL_RING_H
