@@ -132,7 +132,8 @@ UNIT_TESTS := $(UNIT_SRCS:test/unit/%.c=$(B)/test/%)
 tests = $(filter $(B)/test/$(1),$(UNIT_TESTS))
 CONFIG_TESTS := $(call tests,test_tools_%) $(call tests,test_config)
 $(call tests,test_frontend_%): $(LIB)/libhcl.a
-$(call tests,test_backend_%) $(call tests,test_message): $(OBJ)/libbackend.a
+$(call tests,test_backend_%) $(call tests,test_config): $(OBJ)/libbackend.a
+$(call tests,test_pair): $(OBJ)/libbackend.a $(LIB)/libhcl.a
 $(CONFIG_TESTS): $(OBJ)/libtools.a $(OBJ)/common/config.o
 $(CONFIG_TESTS): TEST_LIBS = $(HCL_XLUTIL_LIBS) $(XENCTRL_LIBS) $(JSON_LIBS)
 
@@ -144,13 +145,21 @@ $(B)/test/%: $(OBJ)/test/unit/%.o $(OBJ)/libcommon.a
 .PHONY: unit-tests
 unit-tests: all $(UNIT_TESTS)
 
+# For the scripts that run the tests.
+export HCL_BUILD ?= $(B)
+
 # The public targets install what is missing first, then build and run with
 # a fresh make, which sees what was installed.
-.PHONY: check check-unit check-xen demo lint
+.PHONY: check check-quick check-unit check-xen demo lint
 check:
-	@test/setup build lab
-	@$(MAKE) -s unit-tests
-	@test/check unit xen
+	@test/setup build sim sanitize lab
+	@$(MAKE) -s unit-tests sim
+	@test/check unit sim asan xen
+
+check-quick:
+	@test/setup build sim
+	@$(MAKE) -s unit-tests sim
+	@test/check unit sim-quick
 
 check-unit:
 	@test/setup build
@@ -170,6 +179,11 @@ demo:
 lint:
 	@test/setup build lint
 	@CC='$(CC)' test/lint
+
+include test/fuzz/rules.mk
+include test/model/rules.mk
+include test/sim/rules.mk
+include test/sanitize.mk
 
 # ---- Installation ----------------------------------------------------------
 
@@ -198,9 +212,14 @@ clean:
 help:
 	@echo 'make             build programs and libraries in build/'
 	@echo 'make demo        two guests share two devices, on real Xen in QEMU'
-	@echo 'make check       all tests: unit tests, and scenarios on real Xen'
+	@echo 'make demo-sim    the same on a simulated host, in seconds'
+	@echo 'make check       all tests: unit, simulated host, sanitizers, real Xen'
+	@echo 'make check-quick tests of less than a minute; doc/testing.md has all'
 	@echo 'make check-unit  the unit tests (seconds)'
 	@echo 'make check-xen   the scenarios on real Xen in QEMU (minutes)'
+	@echo 'make check-asan, check-tsan, check-valgrind'
+	@echo '                 the unit tests under sanitizers, under valgrind'
+	@echo 'make coverage    the lines that no test reaches'
 	@echo 'make lint        formatting, static analysis, shell scripts'
 	@echo 'make install     DESTDIR=, PREFIX= (default /usr/local)'
 	@echo 'make clean       remove build/'
