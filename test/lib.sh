@@ -80,7 +80,8 @@ wait_for() {
 # The host, here Xen's: only these functions know xl.
 
 # create NAME [LINE...]: a guest with these lines added to its configuration.
-# Returns when it has been created; guest waits until it is up.
+# Returns when it has been created and, if hclctl watch runs, has its devices;
+# guest waits until it is up.
 create() {
     create_name=$1
     shift
@@ -90,6 +91,24 @@ create() {
     xl create -q "$config_dir/$create_name.cfg" > /dev/null ||
         xl create "$config_dir/$create_name.cfg" ||
         fail "cannot create $create_name"
+    [ ! -e "$config_dir/watch.pid" ] ||
+        wait_for 20 has_devices "$create_name" \
+            "$(grep -o 'device=' "$config_dir/$create_name.cfg" | wc -l)"
+}
+
+# has_devices GUEST COUNT: it has so many that a backend has looked at.
+has_devices() {
+    has_devices_dir=/local/domain/0/backend/hcl/$(domid "$1")
+    has_devices_count=0
+    for has_devices_devid in $(xenstore-list "$has_devices_dir" 2> /dev/null)
+    do
+        has_devices_at=$has_devices_dir/$has_devices_devid
+        if [ "$(xenstore-read "$has_devices_at/state")" != 1 ] ||
+            [ -n "$(xenstore-read "$has_devices_at/error" 2> /dev/null)" ]; then
+            has_devices_count=$((has_devices_count + 1))
+        fi
+    done
+    [ "$has_devices_count" -ge "$2" ]
 }
 
 destroy() {
@@ -314,6 +333,11 @@ start_reading() {
     # shellcheck disable=SC2034 # for scenarios
     start_reading_command=$!
     wait_for 20 has_read "$1" 0
+}
+
+# frontend_state GUEST DEVID STATE
+frontend_state() {
+    [ "$(frontend_node "$1" "$2" state)" = "$3" ]
 }
 
 # stock: what the backend's processes hold.

@@ -7,9 +7,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <sanitizer/asan_interface.h>
-
 #include "hclif.h"
+
+/* Only there with the sanitizer's own headers, which make lint has not. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#endif
+#endif
+#ifndef ASAN_POISON_MEMORY_REGION
+#define ASAN_POISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
+#endif
 
 /* With a page before and after that are never in use. */
 #define MAX_PAGES                                                              \

@@ -30,5 +30,7 @@ for number in 1 2; do
     wait_for 10 backend_state "guest$number" 0 2
 done
 expect_equal "$(stock)" "$before" "descriptors and mappings of the backend"
+# A sanitizer keeps what was freed for a while.
+[ -z "${HCL_TEST_UNDER:-}" ] || exit 0
 [ "$(memory hcl-backend)" -le $((backend + 64)) ] || fail "the backend has grown"
 [ "$(memory hcl-worker)" -le $((worker + 64)) ] || fail "the worker has grown"

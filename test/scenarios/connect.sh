@@ -46,7 +46,7 @@ for name in guest1 guest2; do
 done
 for name in guest1 guest2; do
     wait_for 20 backend_state "$name" 1 4
-    expect_equal "$(frontend_node "$name" 1 state)" 4
+    wait_for 20 frontend_state "$name" 1 4
 done
 say "abcdefghijklmnopqrstuvwxyz" > "$(serial_port 1)"
 # shellcheck disable=SC2154 # set by eval
@@ -56,7 +56,7 @@ wait "$heard_guest2" || fail "hclcat gps in guest2"
 for name in guest1 guest2; do
     expect_equal "$(cat "/tmp/heard.$name")" abcdefghijklmnopqrstuvwxyz
     wait_for 10 backend_state "$name" 1 2
-    expect_equal "$(frontend_node "$name" 1 state)" 6
+    wait_for 10 frontend_state "$name" 1 6
 done
 
 # Both write to it: each line arrives whole.

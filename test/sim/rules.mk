@@ -34,6 +34,12 @@ $(SIM)/lib/libhclsim.so: $(call objects,$(SIM_DEVICE_SRCS))
 
 $(call tests,test_sim_%): $(OBJ)/libsim.a | $(SIM)/lib/libhclsim.so
 
+# No memory, once; for programs on the host, and as plain as the one above.
+$(call objects,test/sim/nomem/nomem.c): override CFLAGS := -O2 -g
+$(SIM)/lib/libnomem.so: $(call objects,test/sim/nomem/nomem.c)
+	@echo "  LD      $@"
+	@$(CC) -shared -o $@ $^
+
 # Programs of scenarios.
 SIM_PROGRAMS := $(patsubst test/sim/programs/%.c,$(SIM)/programs/%,\
 	$(wildcard test/sim/programs/*.c))
@@ -48,6 +54,7 @@ export HCL_SIM_BUILD ?= $(SIM)
 .PHONY: sim sim-programs check-sim demo-sim
 sim-programs: $(SIM_PROGRAMS)
 sim: all $(SIM)/bin/hcl-sim $(SIM)/bin/xl $(SIM)/lib/libhclsim.so \
+	$(SIM)/lib/libnomem.so \
 	$(SIM_PROGRAMS)
 
 check-sim:

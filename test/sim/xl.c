@@ -80,7 +80,7 @@ static void watch_over(const struct sim_guest *guest, uint32_t domid)
 static void daemonize(const struct sim_guest *guest, uint32_t domid)
 {
     char path[128];
-    int log, null;
+    int log;
 
     if (fork() != 0) {
         return;
@@ -91,15 +91,14 @@ static void daemonize(const struct sim_guest *guest, uint32_t domid)
     (void)mkdir("/var/log/xen", 0755);
     snprintf(path, sizeof(path), "/var/log/xen/xl-%s.log", guest->name);
     log = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
-    null = open("/dev/null", O_RDONLY);
-    if (log < 0 || null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 ||
-        dup2(log, 2) < 0) {
+    if (log < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) {
         _exit(1);
     }
     close_range(3, ~0U, 0);
     /*
-     * The real one also goes to /, but not before it has built the guest, which
-     * takes long enough for others to look at its folder; here that is a race.
+     * The real one also closes its standard input and goes to /, but not before
+     * it has built the guest, which takes long enough for others to look at
+     * its configuration; here that would be a race.
      */
     watch_over(guest, domid);
     _exit(0);

@@ -30,11 +30,13 @@ static int serve(int domid, const char *path, unsigned int count)
     for (i = 0; i < count; i++) {
         if (libxenvchan_recv(vchan, &number, sizeof(number)) < 0) {
             perror("server: recv");
+            libxenvchan_close(vchan);
             return 1;
         }
         number++;
         if (libxenvchan_send(vchan, &number, sizeof(number)) < 0) {
             perror("server: send");
+            libxenvchan_close(vchan);
             return 1;
         }
     }
@@ -63,6 +65,7 @@ static int use(int domid, const char *path, unsigned int count)
             libxenvchan_recv(vchan, &number, sizeof(number)) < 0 ||
             number != i + 1) {
             fprintf(stderr, "client: wrong at %u\n", i);
+            libxenvchan_close(vchan);
             return 1;
         }
     }
