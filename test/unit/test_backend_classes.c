@@ -6,7 +6,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -235,6 +238,55 @@ static void rng_that_stops_while_idle_has_failed(void **state)
     assert_int_equal(g->rig.failures, 1);
     /* And nothing keeps the loop busy afterwards. */
     assert_int_equal(hcl_loop_poll(g->rig.loop, 20000), 0);
+}
+
+/* In the helper's parent; says so once it has the helper. */
+static void open_and_wait(const char *path, int ready)
+{
+    char spec[128];
+    struct rig rig;
+
+    snprintf(spec, sizeof(spec), "path=%s", path);
+    if (rig_open(&rig, hcl_class_find("rng"), spec, NULL) == 0 &&
+        write(ready, "", 1) == 1) {
+        pause();
+    }
+    _exit(1);
+}
+
+/* The device may keep it waiting for ever. */
+static void rng_helper_ends_with_a_worker_that_is_killed(void **state)
+{
+    char path[] = "/tmp/test_backend_rng.XXXXXX";
+    int ready[2], fifo;
+    pid_t worker, helper = 0;
+    char byte;
+
+    (void)state;
+    close(mkstemp(path));
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    fifo = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    /* Who has lost its parent is ours. */
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    worker = fork();
+    if (worker == 0) {
+        open_and_wait(path, ready[1]);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    kill(worker, SIGKILL);
+    assert_int_equal(waitpid(worker, NULL, 0), worker);
+    for (int i = 0; helper == 0 && i < 10000; i++) {
+        usleep(1000);
+        helper = waitpid(-1, NULL, WNOHANG);
+    }
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+    close(fifo);
+    close(ready[0]);
+    close(ready[1]);
+    unlink(path);
+    assert_true(helper > 0);
 }
 
 static void rng_answers_nothing_after_the_end_of_a_file(void **state)
@@ -544,6 +596,7 @@ int main(void)
         RNG(rng_takes_no_byte_for_a_cancelled_read),
         RNG(rng_that_stops_has_failed),
         RNG(rng_that_stops_while_idle_has_failed),
+        cmocka_unit_test(rng_helper_ends_with_a_worker_that_is_killed),
         cmocka_unit_test(rng_answers_nothing_after_the_end_of_a_file),
         cmocka_unit_test(rng_says_what_it_cannot_open),
         SERIAL(serial_port_is_raw_at_its_speed),

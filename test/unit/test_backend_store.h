@@ -46,6 +46,7 @@ struct hcl_store {
     struct fake_pair events[FAKE_EVENTS];
     unsigned int first_event, num_events;
     _Atomic unsigned int transactions;
+    bool in_transaction;
     bool open;
     int fd; /* eventfd, a count of events */
 };
@@ -55,6 +56,7 @@ static const char *_Atomic fake_no_read;  /* a node that cannot be read */
 static const char *_Atomic fake_no_write; /* or written */
 static _Atomic bool fake_deaf;            /* events do not come through */
 static _Atomic unsigned int fake_fives;   /* times that state 5 was written */
+static _Atomic unsigned int fake_alone; /* lives read, but with nothing else */
 /* A node that all first reads find missing; then the commit fails. */
 static const char *_Atomic fake_late;
 static const char *fake_no_node; /* now, under the lock */
@@ -261,6 +263,8 @@ int hcl_store_read_id64(struct hcl_store *store, const char *dir,
     uint64_t value;
     int rc = hcl_store_read(store, dir, node, text, sizeof(text), err);
 
+    fake_alone += !store->in_transaction;
+
     if (rc < 0) {
         return rc;
     }
@@ -392,6 +396,7 @@ int hcl_store_transact(struct hcl_store *store,
 
     pthread_mutex_lock(&fake_lock);
     store->transactions++;
+    store->in_transaction = true;
     if (late) {
         fake_no_node = late;
         rc = fn(store, arg, err);
@@ -400,6 +405,7 @@ int hcl_store_transact(struct hcl_store *store,
     if (rc == 0) {
         rc = fn(store, arg, err);
     }
+    store->in_transaction = false;
     pthread_mutex_unlock(&fake_lock);
     return rc;
 }

@@ -27,6 +27,7 @@
 #define GUEST "3"
 #define BACK "/local/domain/0/backend/hcl/" GUEST "/"
 #define FRONT "/local/domain/" GUEST "/device/hcl/"
+#define FIRST_REF 100
 
 /* ---- The worker --------------------------------------------------------- */
 
@@ -94,6 +95,12 @@ static void worker_connect(const struct hcl_message_connect *connect)
 {
     uint32_t id = connect->connection;
 
+    /* What is registered where, by its first reference. */
+    if (connect->ro_offset != FIRST_REF << 12 ||
+        connect->rw_offset !=
+            (FIRST_REF + hcl_layout_ro_pages(&connect->layout)) << 12) {
+        exit(1);
+    }
     switch (connect->devid) {
     case CANNOT_MAP:
         say(HCL_MESSAGE_REFUSED, id, HCL_REFUSAL_MAP, "cannot map 8 pages");
@@ -280,6 +287,7 @@ static void stop(void)
     join();
     assert_int_equal(fake_open_handles, 0);
     assert_int_equal(fake_mapped, 0);
+    assert_int_equal(fake_alone, 0);
     assert_int_equal(count_sockets(), sockets_before);
     assert_int_equal(waitpid(-1, &status, WNOHANG), -1);
 }
@@ -297,6 +305,7 @@ static int set_up_nothing(void **state)
     fake_maps = 0;
     fake_mapped = 0;
     fake_fives = 0;
+    fake_alone = 0;
     fake_restricted = -1;
     fake_deaf = false;
     fake_late = NULL;
@@ -420,9 +429,9 @@ static void attach(int devid)
     attach_as(devid, "dev0", "guest3");
 }
 
-static const struct hcl_layout layout = {1, 0, 2, 2};
+static const struct hcl_layout layout = {1, 0, 2, 3};
 
-/* As a frontend does, to 3; the references are 100, 101, ... */
+/* As a frontend does, to 3; the references are FIRST_REF and those after it. */
 static void publish(int devid, const char *incarnation)
 {
     uint32_t refs[16];
@@ -430,7 +439,7 @@ static void publish(int devid, const char *incarnation)
 
     get(BACK, devid, "generation", generation, sizeof(generation));
     for (uint32_t i = 0; i < 16; i++) {
-        refs[i] = 100 + i;
+        refs[i] = FIRST_REF + i;
     }
     pthread_mutex_lock(&fake_lock);
     hcl_control_fill((struct hclif_control *)fake_control, NULL, &layout,

@@ -41,6 +41,36 @@ static void test_restart_of_the_backend_is_survived(void **state)
     hcl_close(device);
 }
 
+static unsigned int shared_then, ports_then;
+
+/* When the next state is about to be written. */
+static bool look_at_what_is_held(const char *path, const char *value)
+{
+    (void)value;
+    if (strcmp(path, front("state")) != 0 || !store.in_transaction) {
+        return false;
+    }
+    shared_then = shared_mappings();
+    ports_then = events.opened - events.closed;
+    return true;
+}
+
+/* Who sees it may save the guest. */
+static void test_state_1_comes_when_all_is_let_go(void **state)
+{
+    struct hcl_device *device = open_device();
+
+    (void)state;
+    shared_then = ports_then = UINT_MAX;
+    store.after_read = look_at_what_is_held;
+    backend_die();
+    assert_int_equal(hcl_process(device, NULL), 0);
+    assert_int_equal(front_state(), 1);
+    assert_int_equal(shared_then, 0);
+    assert_int_equal(ports_then, 0);
+    hcl_close(device);
+}
+
 static void test_a_new_life_is_noticed_without_state_1(void **state)
 {
     struct hcl_device *device = open_device();
@@ -850,6 +880,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_restart_of_the_backend_is_survived),
+        T(test_state_1_comes_when_all_is_let_go),
         T(test_a_new_life_is_noticed_without_state_1),
         T(test_the_death_of_the_worker_is_noticed_by_its_byte),
         T(test_a_reason_that_comes_after_the_unmapping_is_read),

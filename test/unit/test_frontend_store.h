@@ -245,13 +245,12 @@ bool xs_write(struct xs_handle *handle, xs_transaction_t transaction,
     (void)handle;
     (void)transaction;
     absolute(path, full);
+    /* Together with a look whether there is still a directory to write to. */
+    assert_true(store.in_transaction);
     store.writes++;
     node_set(full, "%.*s", (int)len, (const char *)data);
     if (strstr(path, "/state")) {
         strncat(store.states, data, 1);
-    }
-    if (!store.in_transaction) {
-        backend_act();
     }
     return true;
 }

@@ -40,7 +40,8 @@ static struct {
     bool used;
     struct xs_permissions permissions[2]; /* the first one's id is the owner */
 } nodes[MAX_NODES];
-static unsigned int watches;
+static unsigned int watches, commits;
+static unsigned int changes_alone; /* outside of a transaction */
 
 static int find_node(const char *path)
 {
@@ -177,7 +178,7 @@ bool xs_write(struct xs_handle *handle, xs_transaction_t transaction,
     char value[1100];
 
     (void)handle;
-    (void)transaction;
+    changes_alone += transaction == XBT_NULL;
     snprintf(value, sizeof(value), "%.*s", (int)len, (const char *)data);
     set(path, value);
     return true;
@@ -187,7 +188,7 @@ bool xs_mkdir(struct xs_handle *handle, xs_transaction_t transaction,
               const char *path)
 {
     (void)handle;
-    (void)transaction;
+    changes_alone += transaction == XBT_NULL;
     if (find_node(path) < 0) {
         set(path, "");
     }
@@ -198,7 +199,7 @@ bool xs_rm(struct xs_handle *handle, xs_transaction_t transaction,
            const char *path)
 {
     (void)handle;
-    (void)transaction;
+    changes_alone += transaction == XBT_NULL;
     return rm(path);
 }
 
@@ -209,7 +210,7 @@ bool xs_set_permissions(struct xs_handle *handle, xs_transaction_t transaction,
     int i = find_node(path);
 
     (void)handle;
-    (void)transaction;
+    changes_alone += transaction == XBT_NULL;
     assert_int_equal(num_perms, 2);
     if (i >= 0) {
         memcpy(nodes[i].permissions, perms, sizeof(nodes[i].permissions));
@@ -253,7 +254,7 @@ bool xs_transaction_end(struct xs_handle *handle, xs_transaction_t transaction,
 {
     (void)handle;
     (void)transaction;
-    (void)abort;
+    commits += !abort;
     return true;
 }
 
@@ -271,6 +272,8 @@ static int setup(void **state)
     memset(nodes, 0, sizeof(nodes));
     memset(&err, 0, sizeof(err));
     skipped = 0;
+    commits = 0;
+    changes_alone = 0;
     set("/local/domain/0/name", "Domain-0");
     set("/local/domain/7/name", "evil");
     set(GUEST "/name", "guest1");
@@ -366,6 +369,36 @@ static void each_side_owns_its_directory_and_reads_the_others(void **state)
     assert_permissions("/local/domain/7/backend/hcl/5", 0, 0);
     assert_permissions("/local/domain/7/backend/hcl", 0, 0);
     assert_permissions("/local/domain/5/device/hcl", 0, 0);
+}
+
+/* Nobody may see half of it. */
+static void an_attachment_appears_at_once(void **state)
+{
+    (void)state;
+    make("device=rng0", 0);
+    assert_int_equal(commits, 1);
+    assert_int_equal(changes_alone, 0);
+}
+
+/* Its number is a guest's of another uuid now. */
+static void what_a_guest_of_before_left_is_removed(void **state)
+{
+    static const char *const uuids[] = {"uuid-a", "uuid-c"};
+    struct hcl_guest now = {5, "guest1", "uuid-b"};
+    struct hcl_attachment at;
+    struct hcl_item wanted = item("device=rng0");
+
+    (void)state;
+    for (unsigned int i = 0; i < 2; i++) {
+        set(OWN "0/device", "rng0");
+        set(OWN "0/uuid", uuids[i]);
+        assert_int_equal(hcl_attachment_make(store, &now, &wanted, &at, &err),
+                         0);
+        assert_null(get(OWN "0"));
+        assert_string_equal(get(OWN "1/uuid"), "uuid-b");
+        rm(OWN "1");
+        rm(FRONT "1");
+    }
 }
 
 static void another_backends_word_alone_takes_no_name(void **state)
@@ -626,6 +659,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test(each_side_owns_its_directory_and_reads_the_others),
+        test(an_attachment_appears_at_once),
+        test(what_a_guest_of_before_left_is_removed),
         test(another_backends_word_alone_takes_no_name),
         test(a_renamed_attachment_takes_no_name),
         test(a_second_attachment_of_a_device_is_the_first),
