@@ -36,14 +36,6 @@ static bool told_to_end;
 
 /* ---- What must hold ---------------------------------------------------- */
 
-static const char *value_of(const char *dir, const char *node)
-{
-    char path[FAKE_XS_PATH];
-
-    snprintf(path, sizeof(path), "%s/%s", dir, node);
-    return fake_xs_value(path);
-}
-
 /* The others of the transaction have been committed before. */
 static void check_state(const char *dir, const char *value)
 {
@@ -57,17 +49,17 @@ static void check_state(const char *dir, const char *value)
     switch (value[0]) {
     case '2':
         for (size_t i = 0; i < sizeof(advertised) / sizeof(*advertised); i++) {
-            assert(value_of(dir, advertised[i]));
+            assert(fake_xs_value_in(dir, advertised[i]));
         }
-        assert(!value_of(dir, HCLIF_NODE_INCARNATION));
+        assert(!fake_xs_value_in(dir, HCLIF_NODE_INCARNATION));
         break;
     case '4':
-        assert(value_of(dir, HCLIF_NODE_INCARNATION));
-        assert(!value_of(dir, HCLIF_NODE_ERROR));
-        assert(!value_of(dir, HCLIF_NODE_DEPARTED));
+        assert(fake_xs_value_in(dir, HCLIF_NODE_INCARNATION));
+        assert(!fake_xs_value_in(dir, HCLIF_NODE_ERROR));
+        assert(!fake_xs_value_in(dir, HCLIF_NODE_DEPARTED));
         break;
     case '6':
-        assert(value_of(dir, HCLIF_NODE_ERROR));
+        assert(fake_xs_value_in(dir, HCLIF_NODE_ERROR));
         break;
     default:
         break;
@@ -94,7 +86,8 @@ static void commits(const char *path, const char *value)
     assert(i < NUM_OWN);
     memcpy(dir, path, (size_t)(node - path));
     dir[node - path - 1] = '\0';
-    assert(value_of(dir, HCLIF_NODE_STATE)); /* else it makes a new one */
+    assert(
+        fake_xs_value_in(dir, HCLIF_NODE_STATE)); /* else it makes a new one */
     for (const char *c = value; c && *c; c++) {
         assert(*c >= 0x20 && *c < 0x7f);
     }
@@ -120,14 +113,6 @@ static struct place take_place(uint32_t which)
     snprintf(place.front, sizeof(place.front), "/local/domain/%u/device/hcl/%u",
              place.domid, place.devid);
     return place;
-}
-
-static void write_text(const char *dir, const char *node, const char *text)
-{
-    char path[FAKE_XS_PATH];
-
-    snprintf(path, sizeof(path), "%s/%s", dir, node);
-    fake_xs_write(path, text, strlen(text));
 }
 
 /* A name that is known, or any. */
@@ -232,14 +217,14 @@ static void attach(const struct place *place)
     char number[16];
 
     snprintf(number, sizeof(number), "%u", place->domid);
-    write_text(place->front, "backend-id", "0");
-    write_text(place->front, "state", "1");
-    write_text(place->back, "frontend-id", number);
-    write_text(place->back, "device", devices[what & 3]);
-    write_text(place->back, "domain", what & 4 ? "evil" : "guest");
-    write_text(place->back, "online", what & 8 ? "0" : "1");
-    write_text(place->back, "options", what & 16 ? "key=value" : "");
-    write_text(place->back, "state", "1");
+    fake_xs_write_in(place->front, "backend-id", "0");
+    fake_xs_write_in(place->front, "state", "1");
+    fake_xs_write_in(place->back, "frontend-id", number);
+    fake_xs_write_in(place->back, "device", devices[what & 3]);
+    fake_xs_write_in(place->back, "domain", what & 4 ? "evil" : "guest");
+    fake_xs_write_in(place->back, "online", what & 8 ? "0" : "1");
+    fake_xs_write_in(place->back, "options", what & 16 ? "key=value" : "");
+    fake_xs_write_in(place->back, "state", "1");
 }
 
 static void change_pages(void)
@@ -286,7 +271,7 @@ static void publish(const struct place *place)
     static const char *const nodes[] = {"incarnation",     "version",
                                         "control-ref",     "generation",
                                         "event-channel-0", "event-channel-1"};
-    const char *generation = value_of(place->back, "generation");
+    const char *generation = fake_xs_value_in(place->back, "generation");
     const char *values[] = {"0c1ffcd1e59a8e57", "1",  "8",
                             generation,         "14", "15"};
     uint32_t odd = fuzz_u8(input);
@@ -299,9 +284,9 @@ static void publish(const struct place *place)
         } else if (odd % 16 == i + 6) {
             continue; /* missing */
         }
-        write_text(place->front, nodes[i], values[i]);
+        fake_xs_write_in(place->front, nodes[i], values[i]);
     }
-    write_text(place->front, "state", "3");
+    fake_xs_write_in(place->front, "state", "3");
 }
 
 static void node_step(uint32_t what)
@@ -318,7 +303,7 @@ static void node_step(uint32_t what)
         break;
     case 2:
         state[0] = (char)('0' + fuzz_u8(input) % 10);
-        write_text(place.front, "state", state);
+        fake_xs_write_in(place.front, "state", state);
         break;
     case 3:
         remove_node(&place, what & 8);

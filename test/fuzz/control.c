@@ -40,8 +40,8 @@ static struct hcl_layout good_layout(struct fuzz_input *in)
         .ring_page_order = fuzz_below(in, HCLIF_MAX_RING_PAGE_ORDER + 1),
     };
 
-    layout.tx_pages = fuzz_u16(in) % 2049;
-    layout.rx_pages = fuzz_u16(in) % 2049;
+    layout.tx_pages = fuzz_u16(in) % 2040;
+    layout.rx_pages = fuzz_u16(in) % 2040;
     return layout;
 }
 

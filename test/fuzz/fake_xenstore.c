@@ -202,6 +202,22 @@ const char *fake_xs_value(const char *path)
     return node ? node->value : NULL;
 }
 
+void fake_xs_write_in(const char *dir, const char *node, const char *text)
+{
+    char path[FAKE_XS_PATH];
+
+    snprintf(path, sizeof(path), "%s/%s", dir, node);
+    fake_xs_write(path, text, strlen(text));
+}
+
+const char *fake_xs_value_in(const char *dir, const char *node)
+{
+    char path[FAKE_XS_PATH];
+
+    snprintf(path, sizeof(path), "%s/%s", dir, node);
+    return fake_xs_value(path);
+}
+
 void fake_xs_fire_all(void)
 {
     for (unsigned int i = 0; i < fake_xs.num_watches; i++) {

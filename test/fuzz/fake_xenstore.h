@@ -80,6 +80,10 @@ void fake_xs_deny(const char *path);
 /* The value, NUL-terminated, or NULL. */
 const char *fake_xs_value(const char *path);
 
+/* The same of a node in a directory. */
+void fake_xs_write_in(const char *dir, const char *node, const char *text);
+const char *fake_xs_value_in(const char *dir, const char *node);
+
 /* Every watch fires, as after a restore. */
 void fake_xs_fire_all(void);
 

@@ -44,26 +44,18 @@ static char front_dir[64], back_dir[64];
 
 /* ---- What must hold ---------------------------------------------------- */
 
-static const char *value_of(const char *dir, const char *node)
-{
-    char path[FAKE_XS_PATH];
-
-    snprintf(path, sizeof(path), "%s/%s", dir, node);
-    return fake_xs_value(path);
-}
-
 static void check_published(void)
 {
     static uint32_t refs[HCL_MAX_REFS];
-    const char *generation = value_of(front_dir, "generation");
-    const char *incarnation = value_of(front_dir, "incarnation");
+    const char *generation = fake_xs_value_in(front_dir, "generation");
+    const char *incarnation = fake_xs_value_in(front_dir, "incarnation");
     struct hcl_layout layout;
     struct hcl_err err = {0};
     int ret;
 
-    assert(value_of(front_dir, "version") && generation && incarnation);
-    assert(value_of(front_dir, "control-ref"));
-    assert(value_of(front_dir, "event-channel-0"));
+    assert(fake_xs_value_in(front_dir, "version") && generation && incarnation);
+    assert(fake_xs_value_in(front_dir, "control-ref"));
+    assert(fake_xs_value_in(front_dir, "event-channel-0"));
     ret = hcl_control_check(connection.memory.control, &connection.offer.limits,
                             1, strtoull(generation, NULL, 16),
                             strtoull(incarnation, NULL, 16), &layout, &err);
@@ -88,7 +80,7 @@ static void commits(const char *path, const char *value)
         i++;
     }
     assert(i < NUM_OWN);
-    assert(value_of(front_dir, "state")); /* else it makes a new one */
+    assert(fake_xs_value_in(front_dir, "state")); /* else it makes a new one */
     if (i > 0) {
         return;
     }
@@ -103,14 +95,6 @@ static void commits(const char *path, const char *value)
 
 /* ---- Nodes ------------------------------------------------------------- */
 
-static void write_text(const char *dir, const char *node, const char *text)
-{
-    char path[FAKE_XS_PATH];
-
-    snprintf(path, sizeof(path), "%s/%s", dir, node);
-    fake_xs_write(path, text, strlen(text));
-}
-
 /* By the toolstack, for the domain that this is now. */
 static void attach(void)
 {
@@ -118,12 +102,12 @@ static void attach(void)
              fake_xs.domid);
     snprintf(back_dir, sizeof(back_dir), "/local/domain/0/backend/hcl/%u/0",
              fake_xs.domid);
-    write_text(back_dir, "device", "dev0");
-    write_text(back_dir, "state", "1");
-    write_text(front_dir, "backend", back_dir);
-    write_text(front_dir, "backend-id", "0");
-    write_text(front_dir, "device", "dev0");
-    write_text(front_dir, "state", "1");
+    fake_xs_write_in(back_dir, "device", "dev0");
+    fake_xs_write_in(back_dir, "state", "1");
+    fake_xs_write_in(front_dir, "backend", back_dir);
+    fake_xs_write_in(front_dir, "backend-id", "0");
+    fake_xs_write_in(front_dir, "device", "dev0");
+    fake_xs_write_in(front_dir, "state", "1");
 }
 
 /* By a good backend, in one of its lives. */
@@ -135,23 +119,23 @@ static void advertise(void)
     snprintf(generation, sizeof(generation), "91b0d2b5f4a9%04x", what >> 4);
     snprintf(path, sizeof(path), "%s/incarnation", back_dir);
     fake_xs_remove(path);
-    write_text(back_dir, "class", "echo");
-    write_text(back_dir, "versions", what & 1 ? "2,1" : "1");
-    write_text(back_dir, "generation", generation);
-    write_text(back_dir, "max-queues", "1");
-    write_text(back_dir, "max-ring-page-order", what & 2 ? "0" : "2");
-    write_text(back_dir, "max-pool-pages", what & 4 ? "1" : "64");
-    write_text(back_dir, "max-handles", what & 8 ? "1" : "4");
-    write_text(back_dir, "idempotent", "3,5");
-    write_text(back_dir, "state", "2");
+    fake_xs_write_in(back_dir, "class", "echo");
+    fake_xs_write_in(back_dir, "versions", what & 1 ? "2,1" : "1");
+    fake_xs_write_in(back_dir, "generation", generation);
+    fake_xs_write_in(back_dir, "max-queues", "1");
+    fake_xs_write_in(back_dir, "max-ring-page-order", what & 2 ? "0" : "2");
+    fake_xs_write_in(back_dir, "max-pool-pages", what & 4 ? "1" : "64");
+    fake_xs_write_in(back_dir, "max-handles", what & 8 ? "1" : "4");
+    fake_xs_write_in(back_dir, "idempotent", "3,5");
+    fake_xs_write_in(back_dir, "state", "2");
 }
 
 static void accept_frontend(void)
 {
-    const char *incarnation = value_of(front_dir, "incarnation");
+    const char *incarnation = fake_xs_value_in(front_dir, "incarnation");
     struct hcl_memory *memory = &connection.memory;
 
-    write_text(back_dir, "incarnation", incarnation ? incarnation : "0");
+    fake_xs_write_in(back_dir, "incarnation", incarnation ? incarnation : "0");
     if (memory->back) {
         memory->back->alive = 1;
         hcl_consumer_init(&in, memory->requests,
@@ -161,7 +145,7 @@ static void accept_frontend(void)
                           hcl_layout_slots(&memory->layout),
                           &memory->front->event[0].position);
     }
-    write_text(back_dir, "state", "4");
+    fake_xs_write_in(back_dir, "state", "4");
 }
 
 /* A path that is known to one of the two. */
@@ -230,8 +214,8 @@ static void write_path(void)
              fake_xs.domid, name);
     fake_xs_write(path, "", 0);
     if (!strchr(name, '/') && strlen(name) < 11) {
-        write_text(path, "device", "dev1");
-        write_text(path, "backend", back_dir);
+        fake_xs_write_in(path, "device", "dev1");
+        fake_xs_write_in(path, "backend", back_dir);
     }
 }
 
@@ -265,7 +249,7 @@ static void node_step(uint32_t what)
         break;
     case 2:
         state[0] = (char)('0' + (what >> 3) % 10);
-        write_text(back_dir, "state", state);
+        fake_xs_write_in(back_dir, "state", state);
         break;
     case 3:
         remove_node(what & 8);
@@ -501,6 +485,12 @@ static void step(void)
     }
 }
 
+static bool lives(void)
+{
+    return connection.own == HCL_STATE_CONNECTED &&
+           connection.memory.back->alive;
+}
+
 /*
  * The backend's process dies, and nobody says a word: the frontend lets go,
  * woken by nothing but the event of that death and its own timers.
@@ -512,13 +502,13 @@ static void desert(void)
     fake_xs.fail_read = fake_xs.fail_write = 0;
     fake_xs.quarrels = 0;
     for (unsigned int rounds = 0; woken && rounds < 100; rounds++) {
-        if (connection.own == HCL_STATE_CONNECTED &&
-            connection.memory.back->alive) {
+        if (lives()) {
             connection.memory.back->alive = 0;
             xen.event = true;
         }
         process();
-        woken = xen.event || fake_xs.num_events > 0 || fake_skip_to_timer();
+        woken = lives() || xen.event || fake_xs.num_events > 0 ||
+                fake_skip_to_timer();
     }
     assert(connection.own != HCL_STATE_CONNECTED);
 }
