@@ -18,6 +18,11 @@ one=$(domid guest1)
 hcl-attach "$one" echo0 || fail "hcl-attach"
 wait_for 10 backend_state guest1 1 2
 expect_equal "$(guest guest1 'echo hi | hclcat -w -n 3 echo0')" hi
+# Each side owns what it writes, and reads the other's; nobody else does.
+expect_match "$(xenstore-ls -p "/local/domain/0/backend/hcl/$one/1")" \
+    "^state = .*\(n0,r$one\)"
+expect_match "$(xenstore-ls -p "/local/domain/$one/device/hcl/1")" \
+    "^state = .*\(n$one,r0\)"
 expect_match "$(hcl-ls)" 'echo0'
 hcl-detach "$one" 1 || fail "hcl-detach"
 expect_equal "$(xenstore_has "/local/domain/0/backend/hcl/$one/1")" no

@@ -7,6 +7,9 @@ create guest1 'hcl = [ "device=rng0", "device=echo0" ]'
 wait_for 20 backend_state guest1 1 2
 start_reading guest1 rng0
 start_paced guest1
+# A save that fails changes nothing.
+expect_status 2 hclctl save guest1 /nowhere/guest1.save
+goes_on guest1
 hclctl save guest1 /tmp/guest1.save || fail "hclctl save"
 expect_equal "$(domid guest1)" ""
 hclctl restore /tmp/guest1.save || fail "hclctl restore"
