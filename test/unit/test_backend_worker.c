@@ -143,8 +143,8 @@ static int ends[2];
 static pthread_t thread;
 
 /*
- * In the place of the C library's.  Not by syscall(): ThreadSanitizer has to see
- * that what was written before is passed on.
+ * In the place of the C library's.  Not by syscall(): ThreadSanitizer has to
+ * see that what was written before is passed on.
  */
 ssize_t sendmsg(int fd, const struct msghdr *header, int flags)
 {
