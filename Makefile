@@ -182,6 +182,7 @@ lint:
 
 include test/fuzz/rules.mk
 include test/model/rules.mk
+include test/mutants/rules.mk
 include test/sim/rules.mk
 include test/sanitize.mk
 

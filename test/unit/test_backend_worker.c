@@ -37,6 +37,7 @@
 /* By their offset: read-only ones of guest n at 2 n, the others at 2 n + 1. */
 static uint8_t pages[2 * GUESTS][PAGES * 4096] __attribute__((aligned(4096)));
 static unsigned int mapped[GUESTS], opened;
+static unsigned int gntdevs; /* a guest's, which comes with its ports */
 static unsigned int unmapped_too_late; /* what is told or closed before */
 
 /* What the guest's kernel was asked for last. */
@@ -81,6 +82,7 @@ int hcl_gntdev_notify(struct hcl_gntdev *gntdev, uint64_t offset, uint32_t byte,
 void hcl_gntdev_close(struct hcl_gntdev *gntdev)
 {
     close(gntdev->fd);
+    gntdevs--;
 }
 
 struct hcl_ports {
@@ -95,6 +97,7 @@ int hcl_ports_adopt(struct hcl_ports **ret_ports, int fd, struct hcl_err *err)
     assert_non_null(ports);
     ports->fd = fd;
     opened++;
+    gntdevs++;
     *ret_ports = ports;
     return 0;
 }
@@ -215,6 +218,7 @@ static void stop(void)
     close(ends[1]);
     assert_int_equal(mapped[0] + mapped[1], 0);
     assert_int_equal(opened, 0);
+    assert_int_equal(gntdevs, 0);
     assert_int_equal(unmapped_too_late, 0);
 }
 
