@@ -206,6 +206,8 @@ static int send_connect(struct hcl_attachment *a, struct hcl_err *err)
         message.connect.connection = a->connection;
         message.connect.devid = a->devid;
         message.connect.max_handles = a->keeper->config->limits.max_handles;
+        message.connect.polls =
+            hcl_device_config_polls(a->keeper->config, a->domain);
         rc = hcl_keeper_send(a->keeper, &message, fds, err);
     }
     hcl_ports_free(ports);

@@ -211,11 +211,27 @@ enum hcl_serve hcl_connection_serve(struct hcl_connection *connection,
         }
     }
     hcl_connection_flush(connection);
-    /* Ask for events only when nothing is left: a busy guest sends none. */
-    for (uint32_t i = 0; !more && i < num_queues; i++) {
-        more = !hcl_consumer_arm(&connection->queues[i].requests);
-    }
     return more ? HCL_SERVE_MORE : HCL_SERVE_IDLE;
+}
+
+bool hcl_connection_ready(const struct hcl_connection *connection)
+{
+    bool ready = false;
+
+    for (uint32_t i = 0; i < connection->setup.layout.num_queues; i++) {
+        ready |= hcl_consumer_ready(&connection->queues[i].requests);
+    }
+    return ready;
+}
+
+bool hcl_connection_arm(struct hcl_connection *connection)
+{
+    bool sleeps = true;
+
+    for (uint32_t i = 0; i < connection->setup.layout.num_queues; i++) {
+        sleeps &= hcl_consumer_arm(&connection->queues[i].requests);
+    }
+    return sleeps;
 }
 
 void hcl_connection_flush(struct hcl_connection *connection)

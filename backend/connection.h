@@ -47,7 +47,7 @@ __attribute__((warn_unused_result)) int hcl_connection_new(
 void hcl_connection_free(struct hcl_connection *connection);
 
 enum hcl_serve {
-    HCL_SERVE_IDLE,  /* nothing left: an event will come */
+    HCL_SERVE_IDLE,  /* nothing left; look again, or arm it and sleep */
     HCL_SERVE_MORE,  /* the budget is used up: call again, others first */
     HCL_SERVE_FAULT, /* the guest broke the protocol: free the connection */
 };
@@ -55,6 +55,16 @@ enum hcl_serve {
 /* Takes and starts at most @budget requests of each queue. */
 enum hcl_serve hcl_connection_serve(struct hcl_connection *connection,
                                     uint32_t budget);
+
+/* Whether there is something to serve: for looking again and again. */
+bool hcl_connection_ready(const struct hcl_connection *connection);
+
+/*
+ * Before sleeping: asks for an event at the next request of each queue.  False:
+ * there is something to serve now.
+ */
+__attribute__((warn_unused_result)) bool
+hcl_connection_arm(struct hcl_connection *connection);
 
 /* Sends the event for completions since the last flush, if the guest waits. */
 void hcl_connection_flush(struct hcl_connection *connection);

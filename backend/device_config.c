@@ -8,6 +8,8 @@
 
 #include "settings.h"
 
+#define MAX_POLL_US 1000000
+
 /* All references must fit into the lists of doc/protocol.md 3.1. */
 #define MAX_POOL_PAGES 4096
 
@@ -21,6 +23,9 @@ const char *const hcl_device_keys[] = {
     "open-timeout-ms",
     "connect-timeout-ms",
     "alive-interval-ms",
+    "poll-us",
+    "poll-percent",
+    "poll-guests",
     NULL,
 };
 
@@ -86,6 +91,19 @@ static int get_times(struct hcl_device_config *config, struct hcl_err *err)
     return rc;
 }
 
+static int get_spin(const struct hcl_spec *spec,
+                    struct hcl_spin_settings *settings, struct hcl_err *err)
+{
+    int rc = hcl_spec_get_u32(spec, "poll-us", 0, MAX_POLL_US, HCL_SPIN_MAX_US,
+                              &settings->max_us, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    return hcl_spec_get_u32(spec, "poll-percent", 1, 100, HCL_SPIN_PERCENT,
+                            &settings->percent, err);
+}
+
 int hcl_device_config_parse(struct hcl_device_config *config, const char *text,
                             struct hcl_err *err)
 {
@@ -107,18 +125,18 @@ int hcl_device_config_parse(struct hcl_device_config *config, const char *text,
         return rc;
     }
     config->allow = hcl_spec_get(&config->spec, "allow");
+    config->poll_guests = hcl_spec_get(&config->spec, "poll-guests");
     rc = get_limits(&config->spec, &config->limits, err);
     if (rc < 0) {
         return rc;
     }
-    return get_times(config, err);
+    rc = get_spin(&config->spec, &config->spin, err);
+    return rc < 0 ? rc : get_times(config, err);
 }
 
-bool hcl_device_config_allows(const struct hcl_device_config *config,
-                              const char *guest)
+/* Patterns separated by '|'; NULL is all guests. */
+static bool matches(const char *pattern, const char *guest)
 {
-    const char *pattern = config->allow;
-
     if (!pattern) {
         return true;
     }
@@ -135,4 +153,16 @@ bool hcl_device_config_allows(const struct hcl_device_config *config,
         }
         pattern = end + 1;
     }
+}
+
+bool hcl_device_config_allows(const struct hcl_device_config *config,
+                              const char *guest)
+{
+    return matches(config->allow, guest);
+}
+
+bool hcl_device_config_polls(const struct hcl_device_config *config,
+                             const char *guest)
+{
+    return matches(config->poll_guests, guest);
 }

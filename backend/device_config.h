@@ -12,6 +12,7 @@
 #include "err.h"
 #include "layout.h"
 #include "spec.h"
+#include "spin.h"
 
 /* The general keys; ends with NULL. */
 extern const char *const hcl_device_keys[];
@@ -20,7 +21,9 @@ extern const char *const hcl_device_keys[];
 struct hcl_device_config {
     char name[32];
     char class_name[32];
-    const char *allow; /* patterns separated by '|', or NULL; in spec */
+    const char *allow;       /* patterns separated by '|', or NULL; in spec */
+    const char *poll_guests; /* the same */
+    struct hcl_spin_settings spin;
     struct hcl_limits limits;
     uint32_t open_timeout_ms;    /* what opening the hardware may take */
     uint32_t connect_timeout_ms; /* mapping, and unmapping, of one guest */
@@ -36,5 +39,9 @@ hcl_device_config_parse(struct hcl_device_config *config, const char *text,
 /* Whether the guest of that name may use the device. */
 bool hcl_device_config_allows(const struct hcl_device_config *config,
                               const char *guest);
+
+/* Whether requests of that guest may be looked for before sleeping. */
+bool hcl_device_config_polls(const struct hcl_device_config *config,
+                             const char *guest);
 
 #endif /* HCL_DEVICE_CONFIG_H */

@@ -84,7 +84,8 @@ static bool connect_ok(const struct hcl_message_connect *connect)
            l->ring_page_order <= HCLIF_MAX_RING_PAGE_ORDER &&
            l->tx_pages <= HCL_MAX_REFS && l->rx_pages <= HCL_MAX_REFS &&
            hcl_layout_extra_pages(l) <= HCLIF_MAX_EXTRA_PAGES &&
-           connect->max_handles >= 1 && connect->max_handles <= UINT16_MAX;
+           connect->max_handles >= 1 && connect->max_handles <= UINT16_MAX &&
+           connect->polls <= 1;
 }
 
 /* The fields of one type; sizes are right already. */

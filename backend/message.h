@@ -95,6 +95,7 @@ struct hcl_message_connect {
     uint32_t domid;
     uint32_t devid;
     uint32_t max_handles;
+    uint32_t polls; /* 1: requests may be looked for before sleeping */
     struct hcl_layout layout;
     uint32_t remote_port[HCLIF_MAX_QUEUES];
 };

@@ -15,16 +15,32 @@
 #include "guest.h"
 #include "log.h"
 #include "message.h"
+#include "spin.h"
 
 /* Requests of one connection before the others get their turn. */
 #define SERVE_BUDGET 32
+
+/*
+ * Looks at rings, and turns, between two looks at everything else: a system
+ * call that nobody who is busy should pay each time.
+ */
+#define LOOP_EVERY 256
+
+/*
+ * While nobody has a request outstanding, guests' programs are looked after
+ * less and less often, down to this fraction: an idle worker sleeps.
+ */
+#define IDLE_ALIVE_INTERVALS 256
 
 /* One connection in the worker's lists. */
 struct client {
     struct client *next;     /* of all */
     struct client **link;    /* what points to us in that list */
     struct client *next_run; /* of those with work */
-    bool runs;               /* is in that list */
+    struct client *next_hot; /* of those that were not asked for an event */
+    bool runs;               /* is in the list of next_run */
+    bool hot;                /* is in the list of next_hot */
+    bool polls;              /* may stay there */
     bool told_first;         /* STATS with the first request has been sent */
     struct hcl_worker *worker;
     struct hcl_guest *guest; /* owned */
@@ -42,8 +58,12 @@ struct hcl_worker {
     struct client *run_first; /* those with work */
     struct client **run_last; /* where the next one is linked */
     unsigned int num_runs;
+    struct client *hot; /* those to look at before sleeping */
+    struct hcl_spin spin;
+    unsigned int loop_in; /* looks and turns until the loop is polled */
     struct hcl_timer alive;
     uint32_t alive_interval_ms;
+    uint32_t alive_intervals; /* until the next look, when it was started */
     bool stopping;
     bool crashed; /* a process of ours was killed: end, and tell nobody */
 };
@@ -150,6 +170,43 @@ static void run_remove(struct client *client)
     client->runs = false;
 }
 
+/* ---- The hot list ------------------------------------------------------ */
+
+/* Served just now, so more may come soon. */
+static void hot_add(struct client *client)
+{
+    struct hcl_worker *worker = client->worker;
+
+    if (!client->hot) {
+        client->hot = true;
+        client->next_hot = worker->hot;
+        worker->hot = client;
+    }
+}
+
+static void hot_remove(struct client *client)
+{
+    struct client **link = &client->worker->hot;
+
+    if (!client->hot) {
+        return;
+    }
+    while (*link != client) {
+        link = &(*link)->next_hot;
+    }
+    *link = client->next_hot;
+    client->hot = false;
+}
+
+/* Asks for an event at the next request; there may be one already. */
+static void cool(struct client *client)
+{
+    hot_remove(client);
+    if (!hcl_connection_arm(hcl_guest_connection(client->guest))) {
+        run_add(client);
+    }
+}
+
 /* ---- Connections ------------------------------------------------------- */
 
 static struct client *find_client(struct hcl_worker *worker, uint32_t id)
@@ -166,6 +223,7 @@ static struct client *find_client(struct hcl_worker *worker, uint32_t id)
 static void free_client(struct client *client)
 {
     run_remove(client);
+    hot_remove(client);
     hcl_guest_free(client->guest);
     *client->link = client->next;
     if (client->next) {
@@ -202,24 +260,42 @@ static bool close_if_dead(struct client *client)
 static void on_alive_timer(void *arg);
 
 /* The death of a guest's program sends no event. */
-static void start_alive_timer(struct hcl_worker *worker)
+static void start_alive_timer(struct hcl_worker *worker, uint32_t intervals)
 {
+    worker->alive_intervals = intervals;
     hcl_timer_start(&worker->alive, worker->loop,
-                    worker->alive_interval_ms * 1000ull, on_alive_timer,
-                    worker);
+                    intervals * worker->alive_interval_ms * 1000ull,
+                    on_alive_timer, worker);
 }
 
 static void on_alive_timer(void *arg)
 {
     struct hcl_worker *worker = arg;
+    uint32_t in_flight = 0, intervals = 1;
     struct client *next;
 
     for (struct client *client = worker->clients; client; client = next) {
         next = client->next;
-        close_if_dead(client);
+        if (!close_if_dead(client)) {
+            in_flight += hcl_connection_in_flight(
+                hcl_guest_connection(client->guest));
+        }
+    }
+    if (in_flight == 0) {
+        intervals = worker->alive_intervals < IDLE_ALIVE_INTERVALS
+                        ? 2 * worker->alive_intervals
+                        : IDLE_ALIVE_INTERVALS;
     }
     if (worker->clients) {
-        start_alive_timer(worker);
+        start_alive_timer(worker, intervals);
+    }
+}
+
+/* There is something to do again, and perhaps something to lose. */
+static void hurry_alive_timer(struct hcl_worker *worker)
+{
+    if (worker->alive_intervals > 1) {
+        start_alive_timer(worker, 1);
     }
 }
 
@@ -231,6 +307,7 @@ static void on_guest_event(void *arg, bool broken)
         close_client(client, HCL_CLOSE_BROKEN, "its event channel is broken");
     } else if (!close_if_dead(client)) {
         run_add(client);
+        hurry_alive_timer(client->worker);
     }
 }
 
@@ -281,6 +358,7 @@ static void serve_connect(struct hcl_worker *worker,
     client->id = connect->connection;
     client->domid = connect->domid;
     client->devid = connect->devid;
+    client->polls = connect->polls;
     if (hcl_guest_new(&client->guest, worker->device, connect, fds,
                       on_guest_event, client, &refusal, &err) < 0) {
         free(client);
@@ -288,7 +366,7 @@ static void serve_connect(struct hcl_worker *worker,
         return;
     }
     if (!worker->clients) {
-        start_alive_timer(worker);
+        start_alive_timer(worker, 1);
     }
     client->next = worker->clients;
     client->link = &worker->clients;
@@ -306,7 +384,7 @@ static void serve_disconnect(struct hcl_worker *worker, uint32_t id)
     struct client *client = find_client(worker, id);
 
     /* Closed on our own account a moment ago: CLOSED is on its way. */
-    if (client) {
+    if (client && !close_if_dead(client)) {
         close_client(client, HCL_CLOSE_ASKED, "");
     }
 }
@@ -318,6 +396,11 @@ static void serve_client(struct client *client)
 
     switch (hcl_connection_serve(connection, SERVE_BUDGET)) {
     case HCL_SERVE_IDLE:
+        if (client->polls) {
+            hot_add(client);
+        } else {
+            cool(client);
+        }
         break;
     case HCL_SERVE_MORE:
         run_add(client);
@@ -425,6 +508,7 @@ static int open_device(struct hcl_worker *worker, const char *spec,
         return rc;
     }
     worker->alive_interval_ms = config.alive_interval_ms;
+    hcl_spin_init(&worker->spin, &config.spin);
     return hcl_device_open(&worker->device, class, config.name, &config.spec,
                            worker->loop, on_device_failed, worker, err);
 }
@@ -440,6 +524,7 @@ int hcl_worker_new(struct hcl_worker **ret_worker, int fd, struct hcl_err *err)
     }
     worker->fd = fd;
     worker->run_last = &worker->run_first;
+    worker->loop_in = LOOP_EVERY;
     rc = hcl_loop_new(&worker->loop, err);
     if (rc < 0) {
         goto out;
@@ -472,11 +557,67 @@ static void tell_ready(struct hcl_worker *worker)
     tell(worker, &message);
 }
 
+static void poll_loop(struct hcl_worker *worker, int64_t timeout_us)
+{
+    worker->loop_in = LOOP_EVERY;
+    hcl_loop_poll(worker->loop, timeout_us);
+    hcl_device_flush(worker->device);
+}
+
+/* Descriptors and timers have their turn, too, at least now and then. */
+static void poll_loop_if_due(struct hcl_worker *worker)
+{
+    if (--worker->loop_in == 0) {
+        poll_loop(worker, 0);
+    }
+}
+
+/* Looks for requests for a while.  False: there is nothing to do. */
+static bool look_for_requests(struct hcl_worker *worker)
+{
+    hcl_spin_begin(&worker->spin);
+    do {
+        for (struct client *client = worker->hot; client;
+             client = client->next_hot) {
+            if (hcl_connection_ready(hcl_guest_connection(client->guest))) {
+                run_add(client);
+            }
+        }
+        if (!worker->run_first) {
+            poll_loop_if_due(worker);
+        }
+        if (worker->run_first || worker->stopping) {
+            hcl_spin_found(&worker->spin);
+            return true;
+        }
+    } while (worker->hot && hcl_spin_again(&worker->spin));
+    return false;
+}
+
+/* Sleeps until there is something to do. */
+static void wait_for_work(struct hcl_worker *worker)
+{
+    if (look_for_requests(worker)) {
+        return;
+    }
+    while (worker->hot) {
+        cool(worker->hot);
+    }
+    if (!worker->run_first) {
+        hcl_spin_sleep(&worker->spin);
+        poll_loop(worker, -1);
+        hcl_spin_woke(&worker->spin, worker->run_first != NULL);
+    }
+}
+
 /* One pass: what happened, then a turn for each connection with work. */
 static void run_once(struct hcl_worker *worker)
 {
-    hcl_loop_poll(worker->loop, worker->run_first ? 0 : -1);
-    hcl_device_flush(worker->device);
+    if (worker->run_first) {
+        poll_loop_if_due(worker);
+    } else {
+        wait_for_work(worker);
+    }
     for (unsigned int turns = worker->num_runs; turns > 0; turns--) {
         serve_client(run_take(worker));
     }

@@ -63,6 +63,21 @@ void hcl_producer_put(struct hcl_producer *producer, const void *message);
  */
 bool hcl_producer_notify(struct hcl_producer *producer);
 
+/*
+ * Whether there is something, or a fault, to take: one load, for looking again
+ * and again.
+ */
+static inline bool hcl_consumer_ready(const struct hcl_consumer *consumer)
+{
+    uint32_t at = consumer->position;
+    const struct hcl_slot *slot =
+        &consumer->slots[at & (consumer->num_slots - 1)];
+    uint32_t sequence = hcl_load_once(&slot->word[HCL_SLOT_SEQUENCE]);
+
+    return sequence != at + 1 - consumer->num_slots &&
+           (sequence != 0 || at >= consumer->num_slots);
+}
+
 enum hcl_take {
     HCL_TAKE_EMPTY = 0,
     HCL_TAKE_SLOT = 1,

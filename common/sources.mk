@@ -9,6 +9,7 @@ HCL_COMMON_SRCS := \
 	common/port.c \
 	common/ring.c \
 	common/spec.c \
+	common/spin.c \
 	common/store.c
 
 # The part of it that is in libhcl: a library never logs and reads no config.

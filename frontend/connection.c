@@ -453,6 +453,11 @@ void hcl_connection_serve(struct hcl_connection *connection)
     }
 }
 
+bool hcl_connection_arm(struct hcl_connection *connection)
+{
+    return !connection->look && hcl_session_arm(connection->session);
+}
+
 void hcl_connection_process(struct hcl_connection *connection)
 {
     unsigned int step;

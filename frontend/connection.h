@@ -89,6 +89,10 @@ void hcl_connection_process(struct hcl_connection *connection);
 /* Only looks at the rings. */
 void hcl_connection_serve(struct hcl_connection *connection);
 
+/* Before sleeping: asks for an event.  False: there is something to do now. */
+__attribute__((warn_unused_result)) bool
+hcl_connection_arm(struct hcl_connection *connection);
+
 /* Asks the backend for the end; done when own is HCL_STATE_CLOSED. */
 void hcl_connection_shut(struct hcl_connection *connection);
 

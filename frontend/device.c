@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lockfile.h"
 
@@ -15,24 +16,51 @@
 /* The longest time in options: an hour. */
 #define MAX_MS 3600000u
 
+/* A second. */
+#define MAX_POLL_US 1000000u
+
 /* What 0 stands for in options. */
 #define GRACE_MS 1000u
 #define BACKOFF_MS 50u
 #define MAX_BACKOFF_MS 5000u
 
 /*
- * While completions keep coming, the rest is looked at once in so many times.
- * Not by time: in a PV guest each look at the clock is a system call.
+ * Of all but the rings, the time between two looks at least, when there is
+ * nothing to wait for: a tick of the coarse clock.
  */
-#define PROCESS_EVERY 64
+#define TICK_MS 4
 
 /* ---- Driving ----------------------------------------------------------- */
 
+/*
+ * This clock is never a system call; the other one is, in a PV guest without a
+ * stable time stamp counter.
+ */
+static uint64_t coarse_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static void process(struct hcl_device *device)
 {
+    device->processed_ms = coarse_ms();
     hcl_loop_poll(device->loop, 0);
     hcl_connection_process(&device->connection);
-    device->not_processed = 0;
+}
+
+/*
+ * A program whose requests are always answered while it looks for the answer
+ * must hear of xenstore's news, too.
+ */
+static void process_if_due(struct hcl_device *device)
+{
+    if (device->connection.look ||
+        coarse_ms() - device->processed_ms >= TICK_MS) {
+        process(device);
+    }
 }
 
 static void nothing(void *arg)
@@ -42,15 +70,19 @@ static void nothing(void *arg)
 
 void hcl_device_settle(struct hcl_device *device)
 {
-    if (!device->session.done.first && !device->session.more &&
-        !device->connection.look) {
+    if (!device->exposed) {
+        return;
+    }
+    if (hcl_connection_arm(&device->connection) &&
+        !device->session.done.first) {
         hcl_timer_stop(&device->attention);
     } else if (!device->attention.loop) {
         hcl_timer_start(&device->attention, device->loop, 0, nothing, NULL);
     }
 }
 
-uint64_t hcl_device_deadline(int timeout_ms)
+/* In hcl_now_us's time; 0 is none. */
+static uint64_t deadline(int timeout_ms)
 {
     return timeout_ms < 0 ? HCL_FOR_EVER
                           : hcl_now_us() + (uint64_t)timeout_ms * 1000;
@@ -68,22 +100,58 @@ static int poll_timeout(uint64_t deadline_us, uint64_t now_us)
     return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
 }
 
-/* As hcl_device_wait; @even_ended: goes on when the connection has ended. */
-static int drive(struct hcl_device *device, uint64_t deadline_us,
-                 bool interruptible, bool even_ended,
-                 bool (*done)(const void *arg), const void *arg)
+/* Looks for a completion for a while.  False: there was none. */
+static bool look_for_answer(struct hcl_device *device)
+{
+    const struct hcl_queue *queue = &device->session.queue;
+
+    if (!queue->in_flight) {
+        return false;
+    }
+    hcl_spin_begin(&device->spin);
+    do {
+        if (hcl_queue_ready(queue)) {
+            hcl_spin_found(&device->spin);
+            return true;
+        }
+    } while (hcl_spin_again(&device->spin));
+    return false;
+}
+
+/* Sleeps until something happens.  -EINTR after a signal handler ran. */
+static int sleep_for_event(struct hcl_device *device, int timeout_ms)
 {
     struct pollfd ready = {.fd = hcl_loop_fd(device->loop), .events = POLLIN};
-    uint64_t now = 0;
+    const struct hcl_queue *queue = &device->session.queue;
+    int ret;
 
-    /* poll says whether there is more than the rings: a system call less. */
-    hcl_connection_serve(&device->connection);
-    for (;; process(device)) {
+    hcl_spin_sleep(&device->spin);
+    ret = poll(&ready, 1, timeout_ms) < 0 ? -errno : 0;
+    hcl_spin_woke(&device->spin, hcl_queue_ready(queue));
+    return ret;
+}
+
+/* As hcl_device_wait; @even_ended: goes on when the connection has ended. */
+static int drive(struct hcl_device *device, int timeout_ms, bool interruptible,
+                 bool even_ended, bool (*done)(const void *arg),
+                 const void *arg)
+{
+    uint64_t now = 0, deadline_us = 0;
+
+    process_if_due(device);
+    for (;;) {
+        hcl_connection_serve(&device->connection);
         if (done(arg)) {
             return 0;
         }
         if (device->connection.end.code && !even_ended) {
             return device->connection.end.code;
+        }
+        if (look_for_answer(device)) {
+            continue;
+        }
+        if (!deadline_us) {
+            deadline_us = deadline(timeout_ms);
         }
         if (deadline_us != HCL_FOR_EVER) {
             now = hcl_now_us();
@@ -91,21 +159,21 @@ static int drive(struct hcl_device *device, uint64_t deadline_us,
         if (now >= deadline_us) {
             return -ETIMEDOUT;
         }
-        if (device->session.more || device->connection.look) {
-            continue;
-        }
-        if (poll(&ready, 1, poll_timeout(deadline_us, now)) < 0 &&
-            errno == EINTR && interruptible) {
+        /* poll says whether there is more than the rings. */
+        if (hcl_connection_arm(&device->connection) &&
+            sleep_for_event(device, poll_timeout(deadline_us, now)) == -EINTR &&
+            interruptible) {
             return -EINTR;
         }
+        process(device);
     }
 }
 
-int hcl_device_wait(struct hcl_device *device, uint64_t deadline_us,
+int hcl_device_wait(struct hcl_device *device, int timeout_ms,
                     bool interruptible, bool (*done)(const void *arg),
                     const void *arg)
 {
-    return drive(device, deadline_us, interruptible, false, done, arg);
+    return drive(device, timeout_ms, interruptible, false, done, arg);
 }
 
 /* ---- Opening ----------------------------------------------------------- */
@@ -132,6 +200,12 @@ static int check_options(const struct hcl_open_options *options,
         options->max_backoff_ms > MAX_MS) {
         return hcl_err_set(err, -EINVAL,
                            "a time in the options is at most %u ms", MAX_MS);
+    }
+    if (options->poll_us > MAX_POLL_US || options->poll_percent > 100 ||
+        (options->poll_us > 0 && options->poll_percent == 0)) {
+        return hcl_err_set(err, -EINVAL,
+                           "poll_us is at most %u, and poll_percent 1 to 100",
+                           MAX_POLL_US);
     }
     return 0;
 }
@@ -162,6 +236,10 @@ static int prepare(struct hcl_device *device, const char *name,
         return hcl_err_sys(err, ret, "tables of requests");
     }
     device->session.owner = device;
+    hcl_spin_init(&device->spin, &(struct hcl_spin_settings){
+                                     .max_us = options->poll_us,
+                                     .percent = options->poll_percent,
+                                 });
     hcl_fork_guard_hold();
     ret = hcl_loop_new(&device->loop, err);
     if (ret == 0) {
@@ -187,7 +265,6 @@ static int connect_device(struct hcl_device *device,
                           const struct hcl_open_options *options,
                           int timeout_ms, struct hcl_err *err)
 {
-    uint64_t deadline_us = hcl_device_deadline(timeout_ms);
     int ret =
         hcl_connection_start(&device->connection, device->loop,
                              &device->session, &device->guard, options, err);
@@ -195,7 +272,7 @@ static int connect_device(struct hcl_device *device,
     if (ret < 0) {
         return ret;
     }
-    ret = hcl_device_wait(device, deadline_us, true, is_connected, device);
+    ret = hcl_device_wait(device, timeout_ms, true, is_connected, device);
     if (ret == -EINTR) {
         return hcl_err_set(err, ret, "interrupted");
     }
@@ -277,12 +354,10 @@ static void close_gently(struct hcl_device *device)
         }
     }
     if (is_connected(device)) {
-        (void)!hcl_device_wait(device, hcl_device_deadline(grace_ms), false,
-                               has_no_handles, device);
+        (void)!hcl_device_wait(device, grace_ms, false, has_no_handles, device);
     }
     hcl_connection_shut(connection);
-    (void)!drive(device, hcl_device_deadline(2 * grace_ms), false, true,
-                 is_down, device);
+    (void)!drive(device, 2 * grace_ms, false, true, is_down, device);
 }
 
 void hcl_close(struct hcl_device *device)
@@ -337,9 +412,14 @@ void hcl_status(const struct hcl_device *device, struct hcl_status *ret_status)
     ret_status->rx_pool_bytes = device->session.rx.bytes;
 }
 
-int hcl_device_fd(const struct hcl_device *device)
+int hcl_device_fd(struct hcl_device *device)
 {
-    return device->guard.forked ? -EOWNERDEAD : hcl_loop_fd(device->loop);
+    if (device->guard.forked) {
+        return -EOWNERDEAD;
+    }
+    device->exposed = true;
+    hcl_device_settle(device);
+    return hcl_loop_fd(device->loop);
 }
 
 int hcl_device_usable(const struct hcl_device *device, struct hcl_err *err)
@@ -365,8 +445,9 @@ int hcl_process(struct hcl_device *device, struct hcl_err *err)
 void hcl_device_progress(struct hcl_device *device)
 {
     hcl_connection_serve(&device->connection);
-    if (!device->session.done.first || device->connection.look ||
-        ++device->not_processed >= PROCESS_EVERY) {
+    if (!device->session.done.first) {
         process(device);
+    } else {
+        process_if_due(device);
     }
 }

@@ -14,6 +14,7 @@
 #include "hcl.h"
 #include "loop.h"
 #include "session.h"
+#include "spin.h"
 
 /* No deadline. */
 #define HCL_FOR_EVER UINT64_MAX
@@ -25,22 +26,20 @@ struct hcl_device {
     int lock_fd; /* owned, or -1 */
     struct hcl_session session;
     struct hcl_connection connection;
+    struct hcl_spin spin;
+    bool exposed;               /* the program may wait for the descriptor */
     struct hcl_timer attention; /* armed while results wait to be reaped */
-    unsigned int not_processed; /* looks at the rings alone, since then */
+    uint64_t processed_ms;      /* when, of the coarse clock */
 };
-
-/* The deadline that is @timeout_ms from now, in hcl_now_us's time. */
-uint64_t hcl_device_deadline(int timeout_ms);
 
 /*
  * Drives the device until @done(@arg), which is asked after each step: 0.
- * -ETIMEDOUT after @deadline_us; -EINTR after a signal handler ran, if
- * @interruptible; the reason when the connection ends.
+ * -ETIMEDOUT after @timeout_ms (-1: never); -EINTR after a signal handler ran,
+ * if @interruptible; the reason when the connection ends.
  */
 __attribute__((warn_unused_result)) int
-hcl_device_wait(struct hcl_device *device, uint64_t deadline_us,
-                bool interruptible, bool (*done)(const void *arg),
-                const void *arg);
+hcl_device_wait(struct hcl_device *device, int timeout_ms, bool interruptible,
+                bool (*done)(const void *arg), const void *arg);
 
 /* 0, or why the device is of no use any more. */
 int hcl_device_usable(const struct hcl_device *device, struct hcl_err *err);
@@ -52,8 +51,9 @@ int hcl_device_usable(const struct hcl_device *device, struct hcl_err *err);
 void hcl_device_progress(struct hcl_device *device);
 
 /*
- * Before returning to the program: makes the descriptor readable if there are
- * results that it has not seen, or rings that were not looked through.
+ * Before returning to the program, which may wait for the descriptor: asks for
+ * an event, and makes it readable now if there are results that the program has
+ * not seen, or rings that were not looked through.
  */
 void hcl_device_settle(struct hcl_device *device);
 

@@ -17,9 +17,9 @@ static bool is_settled(const void *arg)
 }
 
 /* How long the backend has to end a handle, and to answer a cancellation. */
-static uint64_t grace(const struct hcl_device *device)
+static int grace(const struct hcl_device *device)
 {
-    return hcl_device_deadline((int)device->connection.options.grace_ms);
+    return (int)device->connection.options.grace_ms;
 }
 
 /* Why something was not done in time. */
@@ -50,8 +50,7 @@ int hcl_handle_open(struct hcl_device *device, int timeout_ms,
     if (ret < 0) {
         return ret;
     }
-    ret = hcl_device_wait(device, hcl_device_deadline(timeout_ms), true,
-                          is_settled, handle);
+    ret = hcl_device_wait(device, timeout_ms, true, is_settled, handle);
     if (ret < 0) {
         ret = not_done(device, ret, err);
     } else if (handle->state == HCL_HANDLE_FAILED) {
@@ -127,6 +126,7 @@ int hcl_submit(struct hcl_handle *handle, const struct hcl_io *io,
     if (ret == 0 && ret_id) {
         *ret_id = request->id;
     }
+    hcl_device_settle(hcl_handle_device(handle));
     return ret;
 }
 
@@ -142,6 +142,28 @@ int hcl_reap(struct hcl_device *device, struct hcl_result *results,
     count = hcl_session_reap(&device->session, results, max);
     hcl_device_settle(device);
     return count ? (int)count : hcl_device_usable(device, NULL);
+}
+
+static bool has_results(const void *arg)
+{
+    const struct hcl_device *device = arg;
+
+    return device->session.done.first != NULL;
+}
+
+int hcl_wait(struct hcl_device *device, int timeout_ms, struct hcl_err *err)
+{
+    int ret;
+
+    if (device->guard.forked) {
+        return hcl_device_usable(device, err);
+    }
+    ret = hcl_device_wait(device, timeout_ms, true, has_results, device);
+    if (ret < 0) {
+        ret = not_done(device, ret, err);
+    }
+    hcl_device_settle(device);
+    return ret;
 }
 
 int hcl_cancel(struct hcl_handle *handle, uint64_t id)
@@ -200,8 +222,7 @@ static int wait_for_result(struct hcl_device *device,
                            struct hcl_request *request, int timeout_ms,
                            struct hcl_err *err)
 {
-    int ret = hcl_device_wait(device, hcl_device_deadline(timeout_ms), true,
-                              is_done, request);
+    int ret = hcl_device_wait(device, timeout_ms, true, is_done, request);
 
     if (ret == 0) {
         return hcl_result_err(&request->result, err);

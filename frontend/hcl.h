@@ -95,12 +95,18 @@ struct hcl_open_options {
                               * it was made is made anew; doubles each time */
     uint32_t max_backoff_ms; /* 5000: stops doubling there; what lasts twice
                               * that was not lost soon */
+
+    /* Waits look for the answer for a while before they sleep: doc/manual.md.
+     * Never longer than sleeping costs, and only while it is of use. */
+    uint32_t poll_us;      /* at most so long; 0: never */
+    uint32_t poll_percent; /* 1 to 100: at most of one processor's time */
 };
 
 /* What NULL stands for: 37 of the 1024 pages that a guest may share. */
 #define HCL_OPEN_DEFAULTS                                                      \
     {                                                                          \
-        .ring_page_order = 0, .tx_pool_bytes = 65536, .rx_pool_bytes = 65536   \
+        .ring_page_order = 0, .tx_pool_bytes = 65536, .rx_pool_bytes = 65536,  \
+        .poll_us = 200, .poll_percent = 100                                    \
     }
 
 /*
@@ -149,9 +155,11 @@ void hcl_status(const struct hcl_device *device, struct hcl_status *ret_status);
 /*
  * A descriptor for poll(): readable when hcl_process has something to do or
  * hcl_reap something to give.  It stays the same for the device's life, and
- * the library's: do not read or close it.
+ * the library's: do not read or close it.  From the first call on each other
+ * call asks the backend for an event, as the program may go to sleep after it;
+ * a program that sleeps in hcl_wait or hcl_call alone is faster without.
  */
-int hcl_device_fd(const struct hcl_device *device);
+int hcl_device_fd(struct hcl_device *device);
 
 /*
  * Makes progress: reconnects, sends, completes.  Never waits for the backend.
@@ -270,12 +278,20 @@ __attribute__((warn_unused_result)) int hcl_submit(struct hcl_handle *handle,
 /*
  * Makes progress as hcl_process does, and takes the results of at most @max
  * submitted requests, in order of completion.  Returns how many; 0: none is
- * ready, wait for hcl_device_fd; or, when there is no more to come, the reason
- * why the connection ended.  Never blocks.
+ * ready, call hcl_wait or wait for hcl_device_fd; or, when there is no more to
+ * come, the reason why the connection ended.  Never blocks.
  */
 __attribute__((warn_unused_result)) int hcl_reap(struct hcl_device *device,
                                                  struct hcl_result *results,
                                                  unsigned int max);
+
+/*
+ * Waits until hcl_reap has something to give: 0.  -ETIMEDOUT; -EINTR a signal
+ * handler ran; or, when there is no more to come, the reason why the connection
+ * ended.  Makes progress as hcl_process does.
+ */
+__attribute__((warn_unused_result)) int
+hcl_wait(struct hcl_device *device, int timeout_ms, struct hcl_err *err);
 
 /*
  * Asks for the early end of a request, which then completes as cancelled or as

@@ -87,6 +87,12 @@ hcl_queue_take(struct hcl_queue *queue, struct hclif_completion *ret_completion,
                struct hcl_request **ret_request,
                enum hcl_queue_fault *ret_fault);
 
+/* Whether there is something to take: for looking again and again. */
+static inline bool hcl_queue_ready(const struct hcl_queue *queue)
+{
+    return queue->memory.num_slots && hcl_consumer_ready(&queue->consumer);
+}
+
 /* Before sleeping: asks for an event.  False: there is something to take. */
 bool hcl_queue_arm(struct hcl_queue *queue);
 

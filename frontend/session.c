@@ -373,6 +373,7 @@ void hcl_session_detach(struct hcl_session *session,
     struct detaching detaching = {session, repeatable};
     struct hcl_handle *handle, *next;
 
+    session->more = false;
     hcl_queue_detach(&session->queue, lost, &detaching);
     for (handle = session->handles; handle; handle = next) {
         next = handle->next;
@@ -403,6 +404,7 @@ void hcl_session_end(struct hcl_session *session, const struct hcl_err *why)
         return;
     }
     session->end = *why;
+    session->more = false;
     hcl_queue_detach(&session->queue, ended, session);
     finish_waiting(session, NULL, HCL_ENDED, why->code, why->text);
     for (handle = session->handles; handle; handle = next) {
@@ -438,22 +440,28 @@ enum hcl_queue_fault hcl_session_run(struct hcl_session *session)
     int took;
 
     session->more = false;
-    do {
-        hcl_session_pump(session);
-        while ((took = hcl_queue_take(&session->queue, &completion, &request,
-                                      &fault)) > 0) {
-            completed(session, request, &completion);
-            if (!--budget) {
-                session->more = true;
-                return HCL_QUEUE_NO_FAULT;
-            }
+    hcl_session_pump(session);
+    while ((took = hcl_queue_take(&session->queue, &completion, &request,
+                                  &fault)) > 0) {
+        completed(session, request, &completion);
+        if (!--budget) {
+            session->more = true;
+            return HCL_QUEUE_NO_FAULT;
         }
-        if (took < 0) {
-            return fault;
-        }
-        hcl_session_pump(session);
-    } while (!hcl_queue_arm(&session->queue));
+    }
+    if (took < 0) {
+        return fault;
+    }
+    hcl_session_pump(session);
     return HCL_QUEUE_NO_FAULT;
+}
+
+bool hcl_session_arm(struct hcl_session *session)
+{
+    if (!session->more) {
+        session->more = !hcl_queue_arm(&session->queue);
+    }
+    return !session->more;
 }
 
 void hcl_session_drain(struct hcl_session *session)

@@ -114,13 +114,19 @@ void hcl_session_drain(struct hcl_session *session);
 void hcl_session_end(struct hcl_session *session, const struct hcl_err *why);
 
 /*
- * Sends what can be sent, takes all completions and asks for an event at the
- * next.  HCL_QUEUE_NO_FAULT, or what the backend did wrong.  Never blocks:
- * against a backend that answers without end it stops after some rounds and
- * sets @session's more, and has not asked for an event then.
+ * Sends what can be sent and takes all completions.  HCL_QUEUE_NO_FAULT, or
+ * what the backend did wrong.  Never blocks: against a backend that answers
+ * without end it stops after some rounds and sets @session's more.
  */
 __attribute__((warn_unused_result)) enum hcl_queue_fault
 hcl_session_run(struct hcl_session *session);
+
+/*
+ * Before sleeping: asks for an event at the next completion.  False: there is
+ * something to take now.
+ */
+__attribute__((warn_unused_result)) bool
+hcl_session_arm(struct hcl_session *session);
 
 /* ---- The program's side ------------------------------------------------ */
 

@@ -671,11 +671,12 @@ static void a_flood_uses_up_its_budget_only(void **state)
     assert_int_equal(hcl_connection_serve(f->guest.connection, 10),
                      HCL_SERVE_MORE);
     assert_int_equal(num_held, 10);
-    /* No event is asked for while there is work. */
-    assert_int_equal(back->event[0].position, 1);
     assert_int_equal(hcl_connection_serve(f->guest.connection, 100),
                      HCL_SERVE_IDLE);
     assert_int_equal(num_held, RIG_SLOTS);
+    /* No event was asked for, by all that; only before a sleep. */
+    assert_int_equal(back->event[0].position, 0);
+    assert_true(hcl_connection_arm(f->guest.connection));
     assert_int_equal(back->event[0].position, 1 + RIG_SLOTS);
 }
 
@@ -709,13 +710,23 @@ static void a_guest_that_does_not_sleep_gets_no_event(void **state)
     assert_int_equal(f->guest.rings, 0);
 }
 
-static void an_idle_connection_asks_for_the_next_event(void **state)
+static void an_armed_connection_gets_the_next_event(void **state)
 {
     struct fixture *f = *state;
 
+    /* In fresh memory the first request is asked for. */
+    rig_open_handle(&f->guest);
+    assert_true(hcl_producer_notify(&f->guest.requests));
+    assert_false(hcl_connection_ready(f->guest.connection));
+    rig_put(&f->guest, read_request(0));
+    assert_true(hcl_connection_ready(f->guest.connection));
+    /* It was not asked for: the backend looks by itself. */
+    assert_false(hcl_producer_notify(&f->guest.requests));
+    assert_false(hcl_connection_arm(f->guest.connection));
     assert_int_equal(hcl_connection_serve(f->guest.connection, 32),
                      HCL_SERVE_IDLE);
-    rig_put(&f->guest, read_request(0));
+    assert_true(hcl_connection_arm(f->guest.connection));
+    rig_put(&f->guest, read_request(1));
     assert_true(hcl_producer_notify(&f->guest.requests));
 }
 
@@ -843,7 +854,7 @@ int main(void)
         TEST(a_flood_uses_up_its_budget_only),
         TEST(a_burst_of_completions_rings_once),
         TEST(a_guest_that_does_not_sleep_gets_no_event),
-        TEST(an_idle_connection_asks_for_the_next_event),
+        TEST(an_armed_connection_gets_the_next_event),
         TEST(alive_is_kept_and_watched),
         TEST(the_end_cancels_jobs_and_sends_nothing),
         TEST(the_end_cancels_the_newest_job_first),

@@ -301,8 +301,9 @@ static void nobody_looks_more_often_than_alive_interval_ms_says(void **state)
     hcl_store_once(&front(0)->alive, 0);
     /* More than the default. */
     assert_int_equal(poll(&pollfd, 1, 400), 0);
+    /* But then: nobody waits for a dead program to let go. */
     disconnect_guest(0);
-    expect_closed(HCL_CLOSE_ASKED);
+    expect_closed(HCL_CLOSE_PEER_GONE);
     stop();
 }
 

@@ -287,6 +287,19 @@ static void test_time_out_says_what_to_do(void **state)
     assert_int_equal(front_state(), 6);
 }
 
+/* Everything may take longer than that; the reason is the true one still. */
+static void test_the_shortest_time_out_knows_why(void **state)
+{
+    struct hcl_err err;
+
+    (void)state;
+    backend_state(1);
+    err = no_device(0);
+    assert_int_equal(err.code, -ETIMEDOUT);
+    assert_non_null(strstr(err.text, "domain 0 is in state Initialising"));
+    assert_non_null(strstr(err.text, "is hcl-backend running"));
+}
+
 static void test_a_backend_that_never_maps_times_out(void **state)
 {
     (void)state;
@@ -644,6 +657,7 @@ int main(void)
         T(test_half_an_offer_is_no_fault),
         T(test_a_reason_takes_the_place_of_the_hint),
         T(test_time_out_says_what_to_do),
+        T(test_the_shortest_time_out_knows_why),
         T(test_a_backend_that_never_maps_times_out),
         T(test_no_version_in_common),
         T(test_malformed_offers_are_faults),
