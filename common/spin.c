@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "spin.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Of each cost. */
 #define MEASUREMENTS 16
-
-/* What a wake-up costs where it cannot be measured. */
-#define WAKE_NS 25000
 
 /* Less than this is not worth a try. */
 #define MIN_BUDGET_NS 500
@@ -23,8 +16,11 @@
 #define MIN_CHUNK 64
 #define MAX_CHUNK 65536
 
-/* Sleeps of up to so many wake-ups may be worth looking instead. */
-#define SHORT_WAKES 16
+/* After a sleep of up to so long, looking may be worth a try. */
+#define SHORT_SLEEP_NS 1000000
+
+/* Short sleeps of which the shortest counts. */
+#define SLEEPS 32
 
 /* Short sleeps that a way rests after it was of no use. */
 #define MIN_REST 8
@@ -45,69 +41,6 @@ static uint64_t now_ns(void)
 }
 
 /* ---- Costs -------------------------------------------------------------- */
-
-/* The other end of the measurement: answers as often. */
-static void *answer(void *arg)
-{
-    const int *fds = arg;
-    uint64_t count = 1;
-
-    for (unsigned int i = 0; i < MEASUREMENTS; i++) {
-        if (read(fds[0], &count, sizeof(count)) < 0 ||
-            write(fds[1], &count, sizeof(count)) < 0) {
-            break;
-        }
-    }
-    return NULL;
-}
-
-/* The least of several rounds, there and back. */
-static uint64_t measure_rounds(const int *fds)
-{
-    uint64_t count = 1, least = UINT64_MAX, before = now_ns();
-
-    for (unsigned int i = 0; i < MEASUREMENTS; i++) {
-        uint64_t after;
-
-        if (write(fds[0], &count, sizeof(count)) < 0 ||
-            read(fds[1], &count, sizeof(count)) < 0) {
-            break;
-        }
-        after = now_ns();
-        if (after - before < least) {
-            least = after - before;
-        }
-        before = after;
-    }
-    return least;
-}
-
-static uint64_t measure_wake(void)
-{
-    int fds[2] = {eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC)};
-    uint64_t wake_ns = WAKE_NS;
-    sigset_t all, before;
-    pthread_t thread;
-    int ret;
-
-    if (fds[0] >= 0 && fds[1] >= 0) {
-        sigfillset(&all);
-        /* The program's signals are not for our thread. */
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        ret = pthread_create(&thread, NULL, answer, fds);
-        if (ret == 0) {
-            wake_ns = measure_rounds(fds) / 2;
-            pthread_join(thread, NULL);
-        }
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
-    for (unsigned int i = 0; i < 2; i++) {
-        if (fds[i] >= 0) {
-            close(fds[i]);
-        }
-    }
-    return wake_ns;
-}
 
 /* The least of several: others may run in between. */
 static uint64_t measure(void (*what)(void))
@@ -133,28 +66,14 @@ static void yield(void)
     sched_yield();
 }
 
-static struct hcl_spin_costs costs;
-
-static void measure_costs(void)
-{
-    costs.clock_ns = measure(nothing);
-    costs.yield_ns = measure(yield);
-    costs.wake_ns = measure_wake();
-}
-
 void hcl_spin_init(struct hcl_spin *spin,
                    const struct hcl_spin_settings *settings)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, measure_costs);
     memset(spin, 0, sizeof(*spin));
-    spin->costs = costs;
-    /* To sleep costs two wake-ups for each round trip: the peer's and ours. */
-    spin->limit_ns = 2 * costs.wake_ns;
-    if (spin->limit_ns > settings->max_us * UINT64_C(1000)) {
-        spin->limit_ns = settings->max_us * UINT64_C(1000);
-    }
+    spin->clock_ns = measure(nothing);
+    spin->yield_ns = measure(yield);
+    spin->max_ns = settings->max_us * UINT64_C(1000);
+    spin->limit_ns = spin->least_ns = spin->max_ns;
     spin->percent = settings->percent;
     spin->chunk = MIN_CHUNK;
     spin->plain.rest = spin->yield.rest = MIN_REST;
@@ -208,7 +127,7 @@ static void try_again(const struct hcl_spin *spin, struct hcl_spin_way *way)
 
 static bool may_yield(const struct hcl_spin *spin)
 {
-    return spin->costs.yield_ns < spin->limit_ns / YIELD_SHARE;
+    return spin->yield_ns < spin->limit_ns / YIELD_SHARE;
 }
 
 /* Under a ceiling: what has been used until now, and what came in. */
@@ -250,10 +169,9 @@ static bool first_time(struct hcl_spin *spin)
 
 static void set_chunk(struct hcl_spin *spin, uint64_t took_ns)
 {
-    if (took_ns < CLOCK_SHARE * spin->costs.clock_ns &&
-        spin->chunk < MAX_CHUNK) {
+    if (took_ns < CLOCK_SHARE * spin->clock_ns && spin->chunk < MAX_CHUNK) {
         spin->chunk *= 2;
-    } else if (took_ns > 4 * CLOCK_SHARE * spin->costs.clock_ns &&
+    } else if (took_ns > 4 * CLOCK_SHARE * spin->clock_ns &&
                spin->chunk > MIN_CHUNK) {
         spin->chunk /= 2;
     }
@@ -332,14 +250,36 @@ static void learn(const struct hcl_spin *spin, struct hcl_spin_way *way,
     }
 }
 
+/*
+ * What a sleep costs, wake-ups of both sides and all: the shortest of the last
+ * ones, as others were longer for reasons of their own.
+ */
+static void note_sleep(struct hcl_spin *spin, uint64_t slept_ns)
+{
+    if (slept_ns < spin->least_ns) {
+        spin->least_ns = slept_ns;
+    }
+    if (spin->least_ns < spin->limit_ns) {
+        spin->limit_ns = spin->least_ns;
+    }
+    if (++spin->sleeps == SLEEPS) {
+        spin->limit_ns = spin->least_ns;
+        spin->least_ns = spin->max_ns;
+        spin->sleeps = 0;
+    }
+}
+
 void hcl_spin_woke(struct hcl_spin *spin, bool found)
 {
+    uint64_t slept_ns;
+
     spin->now_ns = now_ns();
+    slept_ns = spin->now_ns - spin->asleep_ns;
     settle_credit(spin, spin->spun_ns + spin->yielded_ns);
-    if (!found || !spin->limit_ns ||
-        spin->now_ns - spin->asleep_ns > SHORT_WAKES * spin->costs.wake_ns) {
+    if (!found || slept_ns > SHORT_SLEEP_NS) {
         return;
     }
+    note_sleep(spin, slept_ns);
     learn(spin, &spin->plain, spin->spun_ns);
     if (spin->plain.rests > 0 && may_yield(spin)) {
         learn(spin, &spin->yield, spin->yielded_ns);

@@ -27,9 +27,11 @@
  * found something nearly as late as the budget allows doubles it; one that
  * found nothing halves it, down to nothing at all.  A sleep that was so short
  * that looking would have been cheaper brings it back, unless looking was just
- * tried and found nothing: that way rests then, twice as long each time.  A
- * budget is at most what sleeping costs, which is measured, as is yielding: on
- * emulated Xen it costs 50 times what it costs elsewhere.
+ * tried and found nothing: that way rests then, twice as long each time.
+ *
+ * A budget is at most what sleeping costs, as seen lately.  Yielding is
+ * measured at the start and must be cheap beside that: on emulated Xen it takes
+ * 50 times as long as elsewhere.
  *
  * The clock is a system call in some guests: the first looks of a wait do
  * without, and later ones look at it now and then.
@@ -43,7 +45,7 @@
 #include <stdint.h>
 
 struct hcl_spin_settings {
-    uint32_t max_us;  /* of one wait; 0: sleeps at once */
+    uint32_t max_us;  /* of one way in one wait; 0: sleeps at once */
     uint32_t percent; /* ceiling: of one CPU's time, averaged; 1 to 100 */
 };
 
@@ -61,13 +63,6 @@ struct hcl_spin_way {
     uint32_t rest;      /* how many the next time */
 };
 
-/* What the machine takes for it, measured. */
-struct hcl_spin_costs {
-    uint64_t clock_ns;
-    uint64_t yield_ns; /* sched_yield with nobody to yield to */
-    uint64_t wake_ns;  /* from one thread's write to the other's return */
-};
-
 struct hcl_spin_counts {
     uint64_t found;  /* waits that ended by looking, after the first looks */
     uint64_t missed; /* those that looked in vain */
@@ -76,9 +71,13 @@ struct hcl_spin_counts {
 
 struct hcl_spin {
     struct hcl_spin_way plain, yield;
-    struct hcl_spin_costs costs;
-    uint64_t limit_ns; /* of a budget; 0: never looks twice */
-    uint64_t percent;
+    uint64_t clock_ns; /* what it costs, measured */
+    uint64_t yield_ns; /* the same, with nobody to yield to */
+    uint64_t max_ns;   /* of a budget; 0: never looks twice */
+    uint64_t limit_ns; /* what sleeping costs, at most max_ns */
+    uint64_t least_ns; /* of the short sleeps that are being counted */
+    uint32_t sleeps;   /* how many these are */
+    uint32_t percent;
     uint64_t credit_ns;   /* under the ceiling, with percent below 100 */
     uint64_t credited_ns; /* up to when */
 
@@ -96,10 +95,7 @@ struct hcl_spin {
     struct hcl_spin_counts counts;
 };
 
-/*
- * The first call of a process measures the costs, with a thread that has ended
- * when it returns: some 20 wake-ups.
- */
+/* Measures what the clock and yielding cost: 16 of each. */
 void hcl_spin_init(struct hcl_spin *spin,
                    const struct hcl_spin_settings *settings);
 
