@@ -3,6 +3,7 @@ HCL_COMMON_SRCS := \
 	common/err.c \
 	common/grant.c \
 	common/handshake.c \
+	common/histogram.c \
 	common/layout.c \
 	common/log.c \
 	common/loop.c \
@@ -13,5 +14,5 @@ HCL_COMMON_SRCS := \
 	common/store.c
 
 # The part of it that is in libhcl: a library never logs and reads no config.
-HCL_LIB_COMMON_SRCS := $(filter-out common/log.c common/spec.c,\
-	$(HCL_COMMON_SRCS))
+HCL_LIB_COMMON_SRCS := $(filter-out common/histogram.c common/log.c \
+	common/spec.c,$(HCL_COMMON_SRCS))
