@@ -22,6 +22,7 @@
 struct hcl_share {
     xengntshr_handle *handle; /* owned */
     uint32_t pages;
+    uint64_t operations;
 };
 
 /* libxengnttab prints each failure; a library of ours never prints. */
@@ -116,6 +117,7 @@ int hcl_share_pages(struct hcl_share *share, uint32_t domid, uint32_t count,
     void *pages =
         xengntshr_share_pages(share->handle, domid, (int)count, refs, writable);
 
+    share->operations++;
     if (!pages) {
         return share_failed(errno ? -errno : -ENOMEM, domid, count, err);
     }
@@ -131,6 +133,7 @@ int hcl_share_page_notify(struct hcl_share *share, uint32_t domid,
     void *page = xengntshr_share_page_notify(share->handle, domid, ret_ref,
                                              writable, offset, NO_PORT);
 
+    share->operations++;
     if (!page) {
         return share_failed(errno ? -errno : -ENOMEM, domid, 1, err);
     }
@@ -141,7 +144,11 @@ int hcl_share_page_notify(struct hcl_share *share, uint32_t domid,
 
 void hcl_share_unmap(struct hcl_share *share, void *pages, uint32_t count)
 {
-    if (pages && xengntshr_unshare(share->handle, pages, count) == 0) {
+    if (!pages) {
+        return;
+    }
+    share->operations++;
+    if (xengntshr_unshare(share->handle, pages, count) == 0) {
         share->pages -= count;
     }
 }
@@ -164,6 +171,7 @@ int hcl_share_replace(struct hcl_share *share, void *pages, uint32_t count,
 {
     size_t bytes = (size_t)count * HCLIF_PAGE_BYTES;
 
+    share->operations++;
     /* Unmaps what is there, as xengntshr_unshare does. */
     if (mremap(private, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, pages) ==
         MAP_FAILED) {
@@ -182,6 +190,11 @@ int hcl_share_fd(const struct hcl_share *share)
 uint32_t hcl_share_count(const struct hcl_share *share)
 {
     return share->pages;
+}
+
+uint64_t hcl_share_operations(const struct hcl_share *share)
+{
+    return share->operations;
 }
 
 /* ---- Backend ----------------------------------------------------------- */

@@ -73,6 +73,9 @@ int hcl_share_fd(const struct hcl_share *share);
 /* Pages shared now. */
 uint32_t hcl_share_count(const struct hcl_share *share);
 
+/* How often pages were shared or unshared; each costs some hypercalls. */
+uint64_t hcl_share_operations(const struct hcl_share *share);
+
 /* ---- Backend: mapping another domain's pages --------------------------- */
 
 /*

@@ -32,6 +32,7 @@ static void ring_doorbell(void *arg)
     if (connection->look || poll(&news, 1, 0) > 0) {
         connection->to_ring = true;
     } else {
+        connection->events_out++;
         hcl_ports_notify(connection->ports, connection->port);
     }
 }

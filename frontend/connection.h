@@ -68,6 +68,8 @@ struct hcl_connection {
     uint64_t connected_us; /* when */
     uint64_t deserted_us;  /* when the backend was seen to have let go, or 0 */
     uint32_t reconnects;
+    uint64_t events_out; /* doorbells rung */
+    uint64_t events_in;  /* wake-ups by the event channel */
 
     struct hcl_err end; /* code 0: it goes on */
 };

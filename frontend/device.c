@@ -410,6 +410,15 @@ void hcl_status(const struct hcl_device *device, struct hcl_status *ret_status)
     ret_status->max_handles = device->session.max_handles;
     ret_status->tx_pool_bytes = device->session.tx.bytes;
     ret_status->rx_pool_bytes = device->session.rx.bytes;
+    ret_status->requests = device->session.submitted;
+    ret_status->completions = device->session.completed;
+    ret_status->copied_bytes = device->session.copied_bytes;
+    ret_status->events_out = connection->events_out;
+    ret_status->events_in = connection->events_in;
+    if (connection->share) {
+        ret_status->grant_operations = hcl_share_operations(connection->share);
+        ret_status->shared_pages = hcl_share_count(connection->share);
+    }
 }
 
 int hcl_device_fd(struct hcl_device *device)

@@ -148,6 +148,15 @@ struct hcl_status {
     uint32_t max_handles;
     uint32_t tx_pool_bytes;
     uint32_t rx_pool_bytes;
+
+    /* What it has cost since hcl_open, and over all reconnects. */
+    uint64_t requests;         /* submitted */
+    uint64_t completions;      /* of them: their results are there */
+    uint64_t copied_bytes;     /* of tx and rx that lay outside the pools */
+    uint64_t events_out;       /* events sent: the backend slept */
+    uint64_t events_in;        /* times that an event woke us */
+    uint64_t grant_operations; /* calls that shared or unshared pages */
+    uint32_t shared_pages;     /* now, of the 1024 or so that a guest has */
 };
 
 void hcl_status(const struct hcl_device *device, struct hcl_status *ret_status);

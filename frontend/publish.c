@@ -10,6 +10,7 @@ static void port_event(void *arg, uint32_t events)
     struct hcl_connection *connection = arg;
 
     (void)events;
+    connection->events_in++;
     if (hcl_ports_drain(connection->ports) < 0) {
         connection->broken = true;
     }

@@ -83,6 +83,7 @@ static void finish(struct hcl_session *session, struct hcl_request *request)
         !request->cancel_sent) {
         session->cancels_wanted--;
     }
+    session->completed++;
     request->handle->users--;
     request->state = HCL_REQUEST_DONE;
     request->result.id = request->id;
@@ -120,6 +121,7 @@ static void finish_completed(struct hcl_session *session,
     /* Orphaned: the memory is the program's again. */
     if (request->rx_copy && !request->orphan) {
         memcpy(request->rx_copy, from, request->result.rx_bytes);
+        session->copied_bytes += request->result.rx_bytes;
     }
     finish(session, request);
 }

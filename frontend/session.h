@@ -50,6 +50,8 @@ struct hcl_session {
     uint32_t max_handles;
     uint32_t max_requests;
     uint64_t submitted;              /* requests so far */
+    uint64_t completed;              /* of them */
+    uint64_t copied_bytes;           /* of payloads and answers */
     struct hcl_handle *handles;      /* owned list */
     struct hcl_request *requests;    /* owned [max_requests] */
     struct hcl_request *cancels;     /* owned: cancels[i] for requests[i] */

@@ -28,6 +28,7 @@ static int place_tx(struct hcl_session *session, struct hcl_request *request,
     }
     if (io->tx_bytes <= HCLIF_REQUEST_DATA) {
         memcpy(request->data, io->tx, io->tx_bytes);
+        session->copied_bytes += io->tx_bytes;
         return 0;
     }
     if (io->tx_bytes > session->tx.bytes) {
@@ -38,6 +39,7 @@ static int place_tx(struct hcl_session *session, struct hcl_request *request,
         return -ENOBUFS;
     }
     memcpy(request->tx_piece, io->tx, io->tx_bytes);
+    session->copied_bytes += io->tx_bytes;
     request->flags |= HCLIF_TX_POOL;
     request->tx_offset = hcl_pool_offset(&session->tx, request->tx_piece);
     return 0;

@@ -100,6 +100,18 @@ int hcl_share_page_notify(struct hcl_share *share, uint32_t domid,
     return hcl_share_pages(share, domid, 1, writable, ret_ref, ret_page, err);
 }
 
+uint32_t hcl_share_count(const struct hcl_share *share)
+{
+    (void)share;
+    return xen.pages;
+}
+
+uint64_t hcl_share_operations(const struct hcl_share *share)
+{
+    (void)share;
+    return 0;
+}
+
 void hcl_share_unmap(struct hcl_share *share, void *pages, uint32_t count)
 {
     (void)share;

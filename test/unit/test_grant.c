@@ -384,6 +384,8 @@ static void shared_pages_are_counted(void **state)
     assert_int_equal(hcl_share_count(share), 1);
     hcl_share_unmap(share, one, 1);
     assert_int_equal(hcl_share_count(share), 0);
+    hcl_share_unmap(share, NULL, 1);
+    assert_int_equal(hcl_share_operations(share), 4);
 }
 
 static void shared_pages_go_to_the_domain_as_asked(void **state)
