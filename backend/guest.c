@@ -9,6 +9,7 @@
 
 #include "barrier.h"
 #include "grant.h"
+#include "local.h"
 #include "port.h"
 
 struct hcl_guest {
@@ -16,6 +17,8 @@ struct hcl_guest {
     struct hcl_gntdev gntdev;
     struct hcl_ports *ports;
     uint32_t local_port[HCLIF_MAX_QUEUES];
+    bool is_local; /* then all of the above is unused */
+    struct hcl_local local;
     void *ro; /* mapped, or NULL */
     void *rw;
     struct hcl_connection *connection;
@@ -38,6 +41,25 @@ static void on_event(void *arg, uint32_t events)
     (void)events;
     hcl_connection_stats(guest->connection)->events_in++;
     guest->event(guest->event_arg, hcl_ports_drain(guest->ports) < 0);
+}
+
+/* One doorbell for all queues: a look costs less than a second one. */
+static void ring_local(void *arg, uint32_t queue)
+{
+    const struct hcl_guest *guest = arg;
+
+    (void)queue;
+    hcl_local_ring(&guest->local);
+}
+
+static void on_local_event(void *arg, uint32_t events)
+{
+    struct hcl_guest *guest = arg;
+
+    (void)events;
+    hcl_connection_stats(guest->connection)->events_in++;
+    hcl_local_drain(&guest->local);
+    guest->event(guest->event_arg, false);
 }
 
 static int bind_ports(struct hcl_guest *guest,
@@ -99,7 +121,7 @@ static int make_connection(struct hcl_guest *guest, struct hcl_device *device,
         .max_handles = connect->max_handles,
         .ro = guest->ro,
         .rw = guest->rw,
-        .doorbell = ring_doorbell,
+        .doorbell = guest->is_local ? ring_local : ring_doorbell,
         .arg = guest,
     };
     int rc = hcl_connection_new(&guest->connection, device, &setup, err);
@@ -108,16 +130,10 @@ static int make_connection(struct hcl_guest *guest, struct hcl_device *device,
         return rc;
     }
     return hcl_source_new(&guest->source, hcl_device_loop(device),
-                          hcl_ports_fd(guest->ports), EPOLLIN, on_event, guest,
-                          err);
-}
-
-/* Takes over the descriptors: whatever happens, they are the guest's. */
-static int adopt_fds(struct hcl_guest *guest, const int *fds,
-                     struct hcl_err *err)
-{
-    guest->gntdev.fd = fds[0];
-    return hcl_ports_adopt(&guest->ports, fds[1], err);
+                          guest->is_local ? hcl_local_fd(&guest->local)
+                                          : hcl_ports_fd(guest->ports),
+                          EPOLLIN, guest->is_local ? on_local_event : on_event,
+                          guest, err);
 }
 
 /* What we have too little of is not the guest's doing. */
@@ -126,8 +142,47 @@ static enum hcl_refusal of_guest(int rc, enum hcl_refusal refusal)
     return rc == -ENOMEM || rc == -ENOSPC ? HCL_REFUSAL_OTHER : refusal;
 }
 
+/* Takes over the descriptors: whatever happens, they are the guest's. */
+static int attach_xen(struct hcl_guest *guest,
+                      const struct hcl_message_connect *connect, const int *fds,
+                      enum hcl_refusal *ret_refusal, struct hcl_err *err)
+{
+    int rc;
+
+    guest->gntdev.fd = fds[0];
+    rc = hcl_ports_adopt(&guest->ports, fds[1], err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = bind_ports(guest, connect, err);
+    if (rc < 0) {
+        *ret_refusal = of_guest(rc, HCL_REFUSAL_PORT);
+        return rc;
+    }
+    rc = map_regions(guest, connect, err);
+    if (rc < 0) {
+        *ret_refusal = of_guest(rc, HCL_REFUSAL_MAP);
+    }
+    return rc;
+}
+
+/* The same for a process of this domain. */
+static int attach_local(struct hcl_guest *guest, const int *fds,
+                        enum hcl_refusal *ret_refusal, struct hcl_err *err)
+{
+    int rc = hcl_local_adopt(&guest->local, &guest->layout, fds, err);
+
+    guest->is_local = true;
+    guest->ro = guest->local.ro;
+    guest->rw = guest->local.rw;
+    if (rc < 0) {
+        *ret_refusal = of_guest(rc, HCL_REFUSAL_MAP);
+    }
+    return rc;
+}
+
 int hcl_guest_new(struct hcl_guest **ret_guest, struct hcl_device *device,
-                  const struct hcl_message_connect *connect, const int *fds,
+                  const struct hcl_message_connect *connect, int *fds,
                   void (*event)(void *arg, bool broken), void *arg,
                   enum hcl_refusal *ret_refusal, struct hcl_err *err)
 {
@@ -136,26 +191,17 @@ int hcl_guest_new(struct hcl_guest **ret_guest, struct hcl_device *device,
     int rc;
 
     if (!guest) {
-        close(fds[0]);
-        close(fds[1]);
+        hcl_message_close_fds(fds);
         *ret_refusal = refusal;
         return hcl_err_set(err, -ENOMEM, "no memory for a guest");
     }
     guest->layout = connect->layout;
     guest->event = event;
     guest->event_arg = arg;
-    rc = adopt_fds(guest, fds, err);
+    rc = connect->domid == HCL_MESSAGE_SELF
+             ? attach_local(guest, fds, &refusal, err)
+             : attach_xen(guest, connect, fds, &refusal, err);
     if (rc < 0) {
-        goto out;
-    }
-    rc = bind_ports(guest, connect, err);
-    if (rc < 0) {
-        refusal = of_guest(rc, HCL_REFUSAL_PORT);
-        goto out;
-    }
-    rc = map_regions(guest, connect, err);
-    if (rc < 0) {
-        refusal = of_guest(rc, HCL_REFUSAL_MAP);
         goto out;
     }
     rc = check_alive(guest, err);
@@ -184,6 +230,13 @@ void hcl_guest_free(struct hcl_guest *guest)
     }
     hcl_source_free(guest->source);
     hcl_connection_free(guest->connection);
+    if (guest->is_local) {
+        /* Nobody else does, unlike below. */
+        hcl_local_ring(&guest->local);
+        hcl_local_close(&guest->local);
+        free(guest);
+        return;
+    }
     /* The kernel clears `alive` and sends an event: before the ports go. */
     if (guest->rw) {
         hcl_gntdev_unmap(&guest->gntdev, guest->rw,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * guest.h: a connection over Xen: mapped grants for its memory, event channels
- * for its doorbell.  Lives in a worker; one thread.
+ * for its doorbell; or, if its other end is a process of this domain, over
+ * local.h.  Lives in a worker; one thread.
  */
 #ifndef HCL_GUEST_H
 #define HCL_GUEST_H
@@ -13,15 +14,15 @@ struct hcl_guest;
 
 /*
  * Maps both regions, binds the ports and makes the connection, as @connect
- * says.  @fds are its descriptors, gntdev and event channels: they belong to
- * the guest from now on, also on failure.  @event(@arg, broken) is called when
+ * says.  @fds are its descriptors (message.h): they belong to the guest from
+ * now on, also on failure.  @event(@arg, broken) is called when
  * the guest has sent an event, or when its event channels stopped working; it
  * may free the guest.  On failure *@ret_refusal says what kind it is, and
  * nothing stays mapped or bound.
  */
 __attribute__((warn_unused_result)) int
 hcl_guest_new(struct hcl_guest **ret_guest, struct hcl_device *device,
-              const struct hcl_message_connect *connect, const int *fds,
+              const struct hcl_message_connect *connect, int *fds,
               void (*event)(void *arg, bool broken), void *arg,
               enum hcl_refusal *ret_refusal, struct hcl_err *err);
 

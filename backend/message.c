@@ -12,8 +12,7 @@
 /* What the decoder knows of each type. */
 struct message_kind {
     const char *name;
-    size_t bytes; /* of the structure after version and type */
-    unsigned int num_fds;
+    size_t bytes;       /* of the structure after version and type */
     size_t text_offset; /* of a string in struct hcl_message; 0: none */
     size_t text_bytes;
 };
@@ -23,24 +22,19 @@ struct message_kind {
 #define TEXT(field) offsetof(struct hcl_message, field), FIELD_BYTES(field)
 
 static const struct message_kind kinds[HCL_MESSAGE_END] = {
-    [HCL_MESSAGE_CONFIG] = {"CONFIG", FIELD_BYTES(config), 0,
-                            TEXT(config.spec)},
-    [HCL_MESSAGE_CONNECT] = {"CONNECT", FIELD_BYTES(connect), HCL_MESSAGE_FDS,
-                             0, 0},
-    [HCL_MESSAGE_DISCONNECT] = {"DISCONNECT", FIELD_BYTES(disconnect), 0, 0, 0},
-    [HCL_MESSAGE_STOP] = {"STOP", 0, 0, 0, 0},
-    [HCL_MESSAGE_READY] = {"READY", FIELD_BYTES(ready), 0,
-                           TEXT(ready.class_name)},
-    [HCL_MESSAGE_FAILED] = {"FAILED", FIELD_BYTES(failed), 0,
-                            TEXT(failed.text)},
-    [HCL_MESSAGE_CONNECTED] = {"CONNECTED", FIELD_BYTES(connected), 0, 0, 0},
-    [HCL_MESSAGE_REFUSED] = {"REFUSED", FIELD_BYTES(refused), 0,
+    [HCL_MESSAGE_CONFIG] = {"CONFIG", FIELD_BYTES(config), TEXT(config.spec)},
+    [HCL_MESSAGE_CONNECT] = {"CONNECT", FIELD_BYTES(connect), 0, 0},
+    [HCL_MESSAGE_DISCONNECT] = {"DISCONNECT", FIELD_BYTES(disconnect), 0, 0},
+    [HCL_MESSAGE_STOP] = {"STOP", 0, 0, 0},
+    [HCL_MESSAGE_READY] = {"READY", FIELD_BYTES(ready), TEXT(ready.class_name)},
+    [HCL_MESSAGE_FAILED] = {"FAILED", FIELD_BYTES(failed), TEXT(failed.text)},
+    [HCL_MESSAGE_CONNECTED] = {"CONNECTED", FIELD_BYTES(connected), 0, 0},
+    [HCL_MESSAGE_REFUSED] = {"REFUSED", FIELD_BYTES(refused),
                              TEXT(refused.text)},
-    [HCL_MESSAGE_CLOSED] = {"CLOSED", FIELD_BYTES(closed), 0,
-                            TEXT(closed.text)},
+    [HCL_MESSAGE_CLOSED] = {"CLOSED", FIELD_BYTES(closed), TEXT(closed.text)},
     [HCL_MESSAGE_DEVICE_FAILED] = {"DEVICE_FAILED", FIELD_BYTES(device_failed),
-                                   0, TEXT(device_failed.text)},
-    [HCL_MESSAGE_STATS] = {"STATS", FIELD_BYTES(stats), 0, 0, 0},
+                                   TEXT(device_failed.text)},
+    [HCL_MESSAGE_STATS] = {"STATS", FIELD_BYTES(stats), 0, 0},
 };
 
 static const struct message_kind *message_kind(uint32_t type)
@@ -56,6 +50,15 @@ const char *hcl_message_name(uint32_t type)
     const struct message_kind *kind = message_kind(type);
 
     return kind ? kind->name : "unknown";
+}
+
+unsigned int hcl_message_num_fds(const struct hcl_message *message)
+{
+    if (message->type != HCL_MESSAGE_CONNECT) {
+        return 0;
+    }
+    return message->connect.domid == HCL_MESSAGE_SELF ? HCL_MESSAGE_LOCAL_FDS
+                                                      : HCL_MESSAGE_XEN_FDS;
 }
 
 size_t hcl_message_encode(struct hcl_message *message)
@@ -137,7 +140,8 @@ int hcl_message_decode(struct hcl_message *ret_message, const void *data,
         return hcl_err_set(err, -EBADMSG, "message of unknown type %u",
                            message.type);
     }
-    if (bytes != MESSAGE_HEADER + kind->bytes || num_fds != kind->num_fds) {
+    if (bytes != MESSAGE_HEADER + kind->bytes ||
+        num_fds != hcl_message_num_fds(&message)) {
         return hcl_err_set(err, -EBADMSG,
                            "message %s of %zu bytes with %u descriptors",
                            kind->name, bytes, num_fds);
@@ -163,6 +167,7 @@ int hcl_message_send(int fd, struct hcl_message *message, const int *fds,
     struct iovec iov = {.iov_base = message,
                         .iov_len = hcl_message_encode(message)};
     struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+    size_t fds_bytes = hcl_message_num_fds(message) * sizeof(int);
     ssize_t sent;
 
     memset(&control, 0, sizeof(control));
@@ -170,12 +175,12 @@ int hcl_message_send(int fd, struct hcl_message *message, const int *fds,
         struct cmsghdr *part;
 
         header.msg_control = control.bytes;
-        header.msg_controllen = sizeof(control.bytes);
+        header.msg_controllen = CMSG_SPACE(fds_bytes);
         part = CMSG_FIRSTHDR(&header);
         part->cmsg_level = SOL_SOCKET;
         part->cmsg_type = SCM_RIGHTS;
-        part->cmsg_len = CMSG_LEN(HCL_MESSAGE_FDS * sizeof(int));
-        memcpy(CMSG_DATA(part), fds, HCL_MESSAGE_FDS * sizeof(int));
+        part->cmsg_len = CMSG_LEN(fds_bytes);
+        memcpy(CMSG_DATA(part), fds, fds_bytes);
     }
     do {
         sent = sendmsg(fd, &header, MSG_NOSIGNAL);
@@ -209,7 +214,7 @@ static unsigned int take_fds(struct msghdr *header, int *ret_fds)
     return count;
 }
 
-static void close_fds(int *fds)
+void hcl_message_close_fds(int *fds)
 {
     for (unsigned int i = 0; i < HCL_MESSAGE_FDS; i++) {
         if (fds[i] >= 0) {
@@ -225,15 +230,18 @@ int hcl_message_receive(int fd, struct hcl_message *ret_message, int *ret_fds,
     union message_control control;
     struct hcl_message buffer;
     struct iovec iov = {.iov_base = &buffer, .iov_len = sizeof(buffer)};
+    /* Not all of control: its padding has room for one more. */
     struct msghdr header = {.msg_iov = &iov,
                             .msg_iovlen = 1,
                             .msg_control = control.bytes,
-                            .msg_controllen = sizeof(control.bytes)};
-    int fds[HCL_MESSAGE_FDS] = {-1, -1};
+                            .msg_controllen =
+                                CMSG_LEN(HCL_MESSAGE_FDS * sizeof(int))};
+    int fds[HCL_MESSAGE_FDS] = {-1, -1, -1};
     unsigned int count;
     ssize_t bytes;
     int rc;
 
+    memset(&buffer, 0, sizeof(buffer));
     do {
         bytes = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     } while (bytes < 0 && errno == EINTR);
@@ -246,13 +254,14 @@ int hcl_message_receive(int fd, struct hcl_message *ret_message, int *ret_fds,
     }
     count = take_fds(&header, fds);
     if (bytes == 0) {
-        close_fds(fds); /* of an empty message, which looks like an end */
+        hcl_message_close_fds(
+            fds); /* of an empty message, which looks like an end */
         return hcl_err_set(err, -EPIPE, "the other process has gone");
     }
     if (header.msg_flags & MSG_CTRUNC) {
         /* We are out of descriptors: the message stands, without them. */
-        close_fds(fds);
-        count = HCL_MESSAGE_FDS;
+        hcl_message_close_fds(fds);
+        count = hcl_message_num_fds(&buffer);
     }
     if (header.msg_flags & MSG_TRUNC) {
         rc = hcl_err_set(err, -EBADMSG, "message is too long");
@@ -261,7 +270,7 @@ int hcl_message_receive(int fd, struct hcl_message *ret_message, int *ret_fds,
             hcl_message_decode(ret_message, &buffer, (size_t)bytes, count, err);
     }
     if (rc < 0) {
-        close_fds(fds);
+        hcl_message_close_fds(fds);
         return rc;
     }
     memcpy(ret_fds, fds, sizeof(fds));

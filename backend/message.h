@@ -6,7 +6,7 @@
  *   supervisor                                worker
  *     CONFIG --------------------------------> opens the hardware
  *            <------------------ READY, FAILED
- *     CONNECT + 2 descriptors ---------------> maps and binds
+ *     CONNECT + descriptors -----------------> maps and binds
  *            <------------- CONNECTED, REFUSED
  *     DISCONNECT ----------------------------> unmaps
  *            <------------------ STATS, CLOSED  (also unasked)
@@ -33,8 +33,17 @@
 /* The socket's descriptor in the worker. */
 #define HCL_MESSAGE_FD 3
 
-/* Descriptors that come with CONNECT: gntdev, then event channels. */
-#define HCL_MESSAGE_FDS 2
+/*
+ * Descriptors that come with CONNECT: gntdev, then event channels.  If its
+ * domid is HCL_MESSAGE_SELF, those of local.h: the frontend is a process of
+ * this domain.
+ */
+#define HCL_MESSAGE_FDS 3 /* at most */
+#define HCL_MESSAGE_XEN_FDS 2
+#define HCL_MESSAGE_LOCAL_FDS 3
+
+/* Xen's DOMID_SELF, which is no domain's number. */
+#define HCL_MESSAGE_SELF 0x7ff0u
 
 /* Bytes of a list of opcodes, NUL included. */
 #define HCL_MESSAGE_LIST 64
@@ -176,10 +185,16 @@ __attribute__((warn_unused_result)) int
 hcl_message_decode(struct hcl_message *ret_message, const void *data,
                    size_t bytes, unsigned int num_fds, struct hcl_err *err);
 
+/* How many descriptors come with @message. */
+unsigned int hcl_message_num_fds(const struct hcl_message *message);
+
+/* Closes those of HCL_MESSAGE_FDS descriptors that are not -1. */
+void hcl_message_close_fds(int *fds);
+
 /*
- * Sends @message, with the HCL_MESSAGE_FDS descriptors @fds if it is CONNECT
- * (they stay the caller's), else NULL.  -EAGAIN: the socket is non-blocking and
- * the other end does not read; -EPIPE: it is gone.
+ * Sends @message, with its hcl_message_num_fds descriptors @fds if it is
+ * CONNECT (they stay the caller's), else NULL.  -EAGAIN: the socket is
+ * non-blocking and the other end does not read; -EPIPE: it is gone.
  */
 __attribute__((warn_unused_result)) int
 hcl_message_send(int fd, struct hcl_message *message, const int *fds,
@@ -187,9 +202,10 @@ hcl_message_send(int fd, struct hcl_message *message, const int *fds,
 
 /*
  * Takes one message.  1: @ret_message is filled, and @ret_fds (HCL_MESSAGE_FDS
- * entries, close-on-exec, the caller's) with descriptors or -1: of a CONNECT,
- * -1 means that this process has no descriptor left.  0: nothing to read now.
- * -EPIPE: the other end is gone.  -EBADMSG: what came is no message.
+ * entries, close-on-exec, the caller's) with descriptors or -1: for the first
+ * of a CONNECT, -1 means that this process has no descriptor left.  0: nothing
+ * to read now. -EPIPE: the other end is gone.  -EBADMSG: what came is no
+ * message.
  */
 __attribute__((warn_unused_result)) int
 hcl_message_receive(int fd, struct hcl_message *ret_message, int *ret_fds,

@@ -334,8 +334,7 @@ static void refuse_ours(struct hcl_worker *worker, uint32_t id,
 }
 
 static void serve_connect(struct hcl_worker *worker,
-                          const struct hcl_message_connect *connect,
-                          const int *fds)
+                          const struct hcl_message_connect *connect, int *fds)
 {
     struct hcl_message message = {.type = HCL_MESSAGE_CONNECTED};
     struct client *client;
@@ -349,8 +348,7 @@ static void serve_connect(struct hcl_worker *worker,
     }
     client = calloc(1, sizeof(*client));
     if (!client) {
-        close(fds[0]);
-        close(fds[1]);
+        hcl_message_close_fds(fds);
         refuse_ours(worker, connect->connection, "no memory for a connection");
         return;
     }
@@ -421,7 +419,7 @@ static void serve_client(struct client *client)
 /* ---- From the supervisor ----------------------------------------------- */
 
 static void dispatch(struct hcl_worker *worker,
-                     const struct hcl_message *message, const int *fds)
+                     const struct hcl_message *message, int *fds)
 {
     switch (message->type) {
     case HCL_MESSAGE_CONNECT:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hcl-worker NAME: serves one device.  Started by hcl-backend, which gives it a
- * socket as descriptor 3 and tells it everything over that.
+ * hcl-worker NAME: serves one device.  Started by hcl-backend (or hcl-bench
+ * --local), which gives it a socket as descriptor 3 and tells it everything
+ * over that.
  */
 #include <errno.h>
 #include <signal.h>

@@ -5,6 +5,7 @@ HCL_COMMON_SRCS := \
 	common/handshake.c \
 	common/histogram.c \
 	common/layout.c \
+	common/local.c \
 	common/log.c \
 	common/loop.c \
 	common/port.c \

@@ -94,11 +94,11 @@ static void end_with(struct hcl_connection *connection, enum hcl_state own,
         hcl_session_end(connection->session, err);
     }
     hcl_connection_free_ports(connection);
-    if (own == HCL_STATE_CLOSED) {
+    if (own == HCL_STATE_CLOSED && !connection->local) {
         (void)!hcl_memory_release(&connection->memory, connection->share, NULL);
     }
     connection->own = own;
-    if (write_it) {
+    if (write_it && !connection->local) {
         /* There is nobody left to tell that it failed. */
         (void)!hcl_attachment_write_state(&connection->attachment, own, NULL);
     }
@@ -142,8 +142,13 @@ static void set_backoff(struct hcl_connection *connection)
 /* Back to 1, to be connected anew. */
 static int restart(struct hcl_connection *connection, struct hcl_err *err)
 {
-    int ret = check_life(connection, err);
+    int ret;
 
+    if (connection->local) {
+        return hcl_err_set(err, -ECONNRESET,
+                           "the process that served the device has ended");
+    }
+    ret = check_life(connection, err);
     if (ret < 0 && ret != -ENOENT) {
         return ret;
     }
@@ -310,9 +315,17 @@ static void look(struct hcl_connection *connection)
 {
     enum hcl_action action;
     struct hcl_err err;
-    int ret = check_life(connection, &err);
     bool placed = connection->moved;
+    int ret;
 
+    if (connection->local) {
+        /* There is nobody to wait for. */
+        if (connection->own == HCL_STATE_CLOSING) {
+            end_with(connection, HCL_STATE_CLOSED, false, &connection->end);
+        }
+        return;
+    }
+    ret = check_life(connection, &err);
     if (ret == -ENOENT) {
         return;
     }

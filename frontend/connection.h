@@ -25,6 +25,7 @@
 #include "forkguard.h"
 #include "grant.h"
 #include "hcl.h"
+#include "local.h"
 #include "loop.h"
 #include "memory.h"
 #include "port.h"
@@ -36,10 +37,12 @@ struct hcl_connection {
     struct hcl_session *session;
     struct hcl_fork_guard *guard;
     struct hcl_open_options options; /* times filled in */
+    /* Not NULL: the other end is a process of this domain (open_local.h). */
+    struct hcl_local *local;
 
     /* Owned. */
     struct hcl_attachment attachment;
-    struct hcl_source *store_source;
+    struct hcl_source *store_source; /* local: of the other end's life */
     struct hcl_share *share;
     struct hcl_ports *ports; /* NULL without memory */
     struct hcl_source *ports_source;

@@ -220,8 +220,7 @@ static void fill_times(struct hcl_open_options *options)
         options->max_backoff_ms ? options->max_backoff_ms : MAX_BACKOFF_MS;
 }
 
-/* Everything but the connection. */
-static int prepare(struct hcl_device *device, const char *name,
+static int prepare(struct hcl_device *device,
                    const struct hcl_open_options *options, struct hcl_err *err)
 {
     int ret = hcl_fork_guard_start(&device->guard);
@@ -246,9 +245,39 @@ static int prepare(struct hcl_device *device, const char *name,
         device->guard.fds[HCL_FORK_LOOP] = hcl_loop_fd(device->loop);
     }
     hcl_fork_guard_let_go();
+    return ret;
+}
+
+int hcl_device_new(struct hcl_device **ret_device,
+                   struct hcl_open_options *options, struct hcl_err *err)
+{
+    struct hcl_device *device;
+    int ret = check_options(options, err);
+
     if (ret < 0) {
         return ret;
     }
+    fill_times(options);
+    device = calloc(1, sizeof(*device));
+    if (!device) {
+        return hcl_err_sys(err, -ENOMEM, "a device");
+    }
+    device->lock_fd = -1;
+    ret = prepare(device, options, err);
+    if (ret < 0) {
+        hcl_close(device);
+        return ret;
+    }
+    *ret_device = device;
+    return 0;
+}
+
+/* Finds the attachment and keeps other processes from it. */
+static int take(struct hcl_device *device, const char *name,
+                struct hcl_err *err)
+{
+    int ret;
+
     ret = hcl_attachment_open(&device->connection.attachment, name, err);
     if (ret < 0) {
         return ret;
@@ -293,22 +322,14 @@ int hcl_open(const char *name, const struct hcl_open_options *options,
     if (options) {
         wanted = *options;
     }
-    ret = check_options(&wanted, err);
+    ret = hcl_device_new(&device, &wanted, err);
     if (ret < 0) {
         return ret;
     }
-    fill_times(&wanted);
-    device = calloc(1, sizeof(*device));
-    if (!device) {
-        return hcl_err_sys(err, -ENOMEM, "a device");
+    ret = take(device, name, err);
+    if (ret == 0) {
+        ret = connect_device(device, &wanted, timeout_ms, err);
     }
-    device->lock_fd = -1;
-    ret = prepare(device, name, &wanted, err);
-    if (ret < 0) {
-        goto out;
-    }
-    ret = connect_device(device, &wanted, timeout_ms, err);
-out:
     if (ret < 0) {
         hcl_close(device);
         return ret;

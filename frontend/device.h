@@ -33,6 +33,14 @@ struct hcl_device {
 };
 
 /*
+ * A device without a connection, which hcl_close ends.  Checks @options and
+ * fills in the times.  -EINVAL, -ENOMEM and others of the system.
+ */
+__attribute__((warn_unused_result)) int
+hcl_device_new(struct hcl_device **ret_device, struct hcl_open_options *options,
+               struct hcl_err *err);
+
+/*
  * Drives the device until @done(@arg), which is asked after each step: 0.
  * -ETIMEDOUT after @timeout_ms (-1: never); -EINTR after a signal handler ran,
  * if @interruptible; the reason when the connection ends.

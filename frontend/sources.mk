@@ -9,6 +9,7 @@ HCL_LIB_SRCS := \
 	frontend/lockfile.c \
 	frontend/memory.c \
 	frontend/offer.c \
+	frontend/open_local.c \
 	frontend/pool.c \
 	frontend/publish.c \
 	frontend/queue.c \

@@ -78,8 +78,7 @@ static void check_again(const struct hcl_message *message)
 {
     struct hcl_message copy = *message, again;
     size_t bytes = hcl_message_encode(&copy);
-    unsigned int fds =
-        message->type == HCL_MESSAGE_CONNECT ? HCL_MESSAGE_FDS : 0;
+    unsigned int fds = hcl_message_num_fds(message);
 
     assert(hcl_message_decode(&again, &copy, bytes, fds, NULL) == 0);
     /* Octet by octet: what is between the fields travels, too. */
@@ -142,7 +141,7 @@ static void take_fds(const struct hcl_message *message, const int *fds,
     for (unsigned int i = 0; i < HCL_MESSAGE_FDS; i++) {
         if (fds[i] >= 0) {
             assert(message->type == HCL_MESSAGE_CONNECT &&
-                   sent == HCL_MESSAGE_FDS);
+                   sent == hcl_message_num_fds(message));
             close(fds[i]);
         }
     }
@@ -151,7 +150,7 @@ static void take_fds(const struct hcl_message *message, const int *fds,
 /* Over a socket the verdict is the same. */
 static void receive(int fd, int verdict, size_t bytes, unsigned int sent)
 {
-    int fds[HCL_MESSAGE_FDS] = {-1, -1};
+    int fds[HCL_MESSAGE_FDS] = {-1, -1, -1};
     struct hcl_message message;
     struct hcl_err err = {0};
     int ret = hcl_message_receive(fd, &message, fds, &err);
@@ -165,13 +164,13 @@ static void receive(int fd, int verdict, size_t bytes, unsigned int sent)
         check_message(&message);
         take_fds(&message, fds, sent);
     } else {
-        assert(fds[0] < 0 && fds[1] < 0 && err.text[0]);
+        assert(fds[0] < 0 && fds[1] < 0 && fds[2] < 0 && err.text[0]);
     }
 }
 
 static void send_on(int *ends, const uint8_t *data, size_t bytes, bool gone)
 {
-    const int fds[HCL_MESSAGE_FDS] = {0, 0};
+    const int fds[HCL_MESSAGE_FDS] = {0, 0, 0};
     struct hcl_message message;
     int got[HCL_MESSAGE_FDS];
     bool connects;
@@ -187,7 +186,7 @@ static void send_on(int *ends, const uint8_t *data, size_t bytes, bool gone)
     ret = hcl_message_send(ends[0], &message, connects ? fds : NULL, NULL);
     assert(ret == (gone ? -EPIPE : 0));
     if (!gone && hcl_message_receive(ends[1], &message, got, NULL) == 1) {
-        take_fds(&message, got, connects ? HCL_MESSAGE_FDS : 0);
+        take_fds(&message, got, hcl_message_num_fds(&message));
     }
 }
 

@@ -109,6 +109,7 @@ static void a_wrong_number_of_descriptors_is_refused(void **state)
     (void)state;
     assert_int_equal(decode(&message, bytes, 0), -EBADMSG);
     assert_int_equal(decode(&message, bytes, 1), -EBADMSG);
+    assert_int_equal(decode(&message, bytes, 3), -EBADMSG);
     bytes = hcl_message_encode(&stop);
     assert_int_equal(decode(&stop, bytes, 1), -EBADMSG);
 }
@@ -202,7 +203,7 @@ static void descriptors_travel_with_connect(void **state)
     struct hcl_message out;
     int pipes[2];
     int ends[2];
-    int fds[2];
+    int fds[HCL_MESSAGE_FDS];
     char byte = 0;
 
     (void)state;
@@ -225,16 +226,47 @@ static void descriptors_travel_with_connect(void **state)
     close(pipes[1]);
 }
 
+/* Of a connection to a process of this domain there are three. */
+static void three_descriptors_travel_with_a_local_connect(void **state)
+{
+    struct hcl_message message = connect_message();
+    struct hcl_message out;
+    int ends[2], pipes[2], fds[HCL_MESSAGE_FDS];
+    char byte;
+    size_t bytes = hcl_message_encode(&message);
+
+    (void)state;
+    message.connect.domid = HCL_MESSAGE_SELF;
+    assert_int_equal(decode(&message, bytes, 2), -EBADMSG);
+    assert_int_equal(decode(&message, bytes, 3), 0);
+    assert_int_equal(decode(&message, bytes, 4), -EBADMSG);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    assert_int_equal(pipe(pipes), 0);
+    fds[0] = fds[1] = ends[0];
+    fds[2] = pipes[1];
+    assert_int_equal(hcl_message_send(ends[0], &message, fds, NULL), 0);
+    assert_int_equal(hcl_message_receive(ends[1], &out, fds, NULL), 1);
+    assert_int_equal(write(fds[2], "x", 1), 1);
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    hcl_message_close_fds(fds);
+    assert_int_equal(fds[2], -1);
+    close(ends[0]);
+    close(ends[1]);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 static void descriptors_of_a_bad_message_are_closed(void **state)
 {
-    struct hcl_message message = {.type = HCL_MESSAGE_STOP};
+    struct hcl_message message = connect_message();
     struct hcl_message out;
     int pipes[2];
     int ends[2];
-    int fds[2] = {-1, -1};
+    int fds[HCL_MESSAGE_FDS] = {-1, -1, -1};
     char byte;
 
     (void)state;
+    message.connect.max_handles = 0;
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
     assert_int_equal(pipe(pipes), 0);
     assert_int_equal(hcl_message_send(ends[0], &message, pipes, NULL), 0);
@@ -262,7 +294,7 @@ static void descriptors_of_an_empty_packet_are_closed(void **state)
     struct hcl_message out;
     int pipes[2];
     int ends[2];
-    int fds[2] = {-1, -1};
+    int fds[HCL_MESSAGE_FDS] = {-1, -1, -1};
     char byte;
 
     (void)state;
@@ -288,7 +320,7 @@ static void a_connect_without_room_for_descriptors_comes_without(void **state)
     struct rlimit none;
     int pipes[2];
     int ends[2];
-    int fds[2];
+    int fds[HCL_MESSAGE_FDS];
     int rc;
 
     (void)state;
@@ -319,7 +351,7 @@ static void a_longer_packet_is_refused(void **state)
     static char packet[sizeof(struct hcl_message) + 64];
     struct hcl_message out;
     int ends[2];
-    int fds[2];
+    int fds[HCL_MESSAGE_FDS];
 
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
@@ -342,6 +374,7 @@ int main(void)
         cmocka_unit_test(an_unknown_reason_is_refused),
         cmocka_unit_test(a_refusal_or_fault_without_a_text_is_refused),
         cmocka_unit_test(descriptors_travel_with_connect),
+        cmocka_unit_test(three_descriptors_travel_with_a_local_connect),
         cmocka_unit_test(descriptors_of_a_bad_message_are_closed),
         cmocka_unit_test(descriptors_of_an_empty_packet_are_closed),
         cmocka_unit_test(a_connect_without_room_for_descriptors_comes_without),
