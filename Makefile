@@ -46,7 +46,7 @@ include backend/sources.mk
 include frontend/sources.mk
 include tools/sources.mk
 
-PROGRAMS := hcl-backend hcl-worker hclcat hclctl
+PROGRAMS := hcl-backend hcl-bench hcl-worker hclcat hclctl
 LIBRARIES := libhcl.a $(SONAME) libhcl.so
 PUBLIC_HEADERS := frontend/hcl.h common/err.h common/hclif.h
 SCRIPTS := hcl-attach hcl-detach hcl-ls
@@ -94,6 +94,9 @@ $(OBJ)/libbackend.a: $(call objects,$(filter-out %_main.c,$(HCL_BACKEND_SRCS) \
 $(OBJ)/libtools.a: $(call objects,$(filter-out tools/hclctl.c,\
 		$(HCL_HCLCTL_SRCS)))
 	$(archive)
+$(OBJ)/libbench.a: $(call objects,$(filter-out tools/hcl-bench.c,\
+		$(HCL_BENCH_SRCS)))
+	$(archive)
 
 # ---- Libraries and programs ------------------------------------------------
 
@@ -111,6 +114,10 @@ $(LIB)/libhcl.so: $(LIB)/$(SONAME)
 
 $(BIN)/hclcat: $(call objects,$(HCL_HCLCAT_SRCS)) $(LIB)/libhcl.a
 	$(link) $(XENSTORE_LIBS) $(XEN_LIBS) -lm -lpthread
+
+$(BIN)/hcl-bench: $(call objects,tools/hcl-bench.c) $(OBJ)/libbench.a \
+		$(LIB)/libhcl.a $(OBJ)/libcommon.a
+	$(link) $(XENSTORE_LIBS) $(XEN_LIBS) $(JSON_LIBS) -lpthread
 
 $(BIN)/hcl-backend: $(call objects,$(HCL_BACKEND_SRCS) common/config.c) \
 		$(OBJ)/libcommon.a
@@ -130,10 +137,13 @@ UNIT_TESTS := $(UNIT_SRCS:test/unit/%.c=$(B)/test/%)
 
 # What a unit test is linked with besides libcommon.a, by its name.
 tests = $(filter $(B)/test/$(1),$(UNIT_TESTS))
+BENCH_TESTS := $(call tests,test_bench_%)
 CONFIG_TESTS := $(call tests,test_tools_%) $(call tests,test_config)
 $(call tests,test_frontend_%): $(LIB)/libhcl.a
 $(call tests,test_backend_%) $(call tests,test_config): $(OBJ)/libbackend.a
 $(call tests,test_pair): $(OBJ)/libbackend.a $(LIB)/libhcl.a
+$(BENCH_TESTS): $(OBJ)/libbench.a $(LIB)/libhcl.a
+$(BENCH_TESTS): TEST_LIBS = $(JSON_LIBS)
 $(CONFIG_TESTS): $(OBJ)/libtools.a $(OBJ)/common/config.o
 $(CONFIG_TESTS): TEST_LIBS = $(HCL_XLUTIL_LIBS) $(XENCTRL_LIBS) $(JSON_LIBS)
 
@@ -193,7 +203,7 @@ install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
 		$(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/hcl \
 		$(DESTDIR)$(INCLUDEDIR)/hcl $(DESTDIR)$(SYSCONFDIR)/hcl
-	install $(BIN)/hclcat $(DESTDIR)$(BINDIR)
+	install $(BIN)/hclcat $(BIN)/hcl-bench $(DESTDIR)$(BINDIR)
 	install $(BIN)/hcl-backend $(BIN)/hcl-worker $(BIN)/hclctl \
 		$(SCRIPTS:%=xenstore-scripts/%) $(DESTDIR)$(SBINDIR)
 	install xenstore-scripts/hcl-hotplug $(DESTDIR)$(LIBDIR)/hcl

@@ -52,8 +52,7 @@ static int watch(struct hcl_device *device, const struct hcl_local_setup *setup,
         return ret;
     }
     return hcl_source_new(&connection->store_source, device->loop,
-                          setup->life_fd, EPOLLIN, other_end_died, connection,
-                          err);
+                          setup->life_fd, 0, other_end_died, connection, err);
 }
 
 static int make_pools(struct hcl_session *session,

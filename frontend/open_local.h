@@ -16,8 +16,8 @@ struct hcl_local_setup {
     const char *class_name;
     struct hcl_local *local; /* of hcl_local_new; outlives the device */
     uint32_t max_handles;    /* as the other end was told */
-    int life_fd;             /* readable when the other end has died, e.g. a
-                              * pidfd; outlives the device */
+    int life_fd;             /* of a socket or pipe: hangs up when the other
+                              * end dies; is not read; outlives the device */
 };
 
 /*

@@ -25,3 +25,13 @@ HCL_HCLCTL_SRCS := \
 	tools/xl.c \
 	tools/xl_command.c \
 	tools/xl_process.c
+
+# With what it needs of the backend to start an hcl-worker.
+HCL_BENCH_SRCS := \
+	tools/bench_local.c \
+	tools/bench_options.c \
+	tools/bench_report.c \
+	tools/bench_run.c \
+	tools/hcl-bench.c \
+	backend/message.c \
+	backend/process.c
