@@ -194,6 +194,7 @@ include test/fuzz/rules.mk
 include test/model/rules.mk
 include test/mutants/rules.mk
 include test/sim/rules.mk
+include test/bench/rules.mk
 include test/sanitize.mk
 
 # ---- Installation ----------------------------------------------------------
@@ -230,6 +231,7 @@ help:
 	@echo 'make check-xen   the scenarios on real Xen in QEMU (minutes)'
 	@echo 'make check-asan, check-tsan, check-valgrind'
 	@echo '                 the unit tests under sanitizers, under valgrind'
+	@echo 'make bench       HCL against its peers, on the simulated host'
 	@echo 'make coverage    the lines that no test reaches'
 	@echo 'make lint        formatting, static analysis, shell scripts'
 	@echo 'make install     DESTDIR=, PREFIX= (default /usr/local)'

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* rows.h: what is measured, and what came of it. */
+#ifndef ROWS_H
+#define ROWS_H
+
+#include <stdio.h>
+
+#include "bench.h"
+
+enum bench_placement {
+    BENCH_NEAR, /* a cache-line round trip below 80 ns */
+    BENCH_MID,  /* 80 to 200 */
+    BENCH_FAR,  /* above */
+    BENCH_ANY,  /* the row does not depend on it, or the ends move */
+    BENCH_NUM_PLACEMENTS,
+};
+
+enum bench_unit {
+    BENCH_UNIT_NS,     /* of one */
+    BENCH_UNIT_RATE,   /* millions a second */
+    BENCH_UNIT_GBYTES, /* a second */
+    BENCH_UNIT_COUNT,  /* for each message */
+    BENCH_UNIT_RATIO,
+    BENCH_UNIT_BYTES,
+};
+
+/* To be so much better than a peer. */
+struct bench_ratio {
+    enum bench_transport_id peer; /* BENCH_HCL: none */
+    double factor;
+};
+
+/* The strictest of these counts. */
+struct bench_goal {
+    double line, add;            /* at most line * L + add, in ns */
+    double fixed;                /* of the row's unit */
+    struct bench_ratio ratio[2]; /* of the peers' medians */
+};
+
+struct bench_row {
+    const char *id;
+    const char *title;
+    enum bench_unit unit;
+    struct bench_work work; /* HCL's; peers do the same */
+    uint32_t num_variants;  /* of HCL, from work.variant on; 0: one */
+    uint32_t peers;         /* 1 << enum bench_transport_id */
+    bool one_core;          /* client, server and workers */
+    bool any;               /* no cache-line round trip around it */
+    struct bench_goal goals[BENCH_NUM_PLACEMENTS];
+};
+
+struct bench_values {
+    double *values;
+    size_t count, room;
+};
+
+/* What was measured of a row: HCL is a transport of its own here. */
+struct bench_found {
+    struct bench_values of[BENCH_NUM_PLACEMENTS][BENCH_NUM_TRANSPORTS];
+    struct bench_values line[BENCH_NUM_PLACEMENTS];
+    uint32_t variant[BENCH_NUM_TRANSPORTS]; /* that served it best */
+    bool chosen[BENCH_NUM_TRANSPORTS];      /* of several */
+};
+
+/* A row of the result. */
+struct bench_result {
+    const char *id;
+    const char *title;
+    enum bench_unit unit;
+    enum bench_placement placement;
+    double limit;
+    double line; /* median, or 0 */
+    struct bench_values *hcl;
+    struct bench_values *peers;      /* by transport; NULL: none */
+    const struct bench_found *found; /* NULL, or where both are from */
+};
+
+extern const struct bench_row bench_rows[];
+extern const size_t bench_num_rows;
+
+void bench_values_add(struct bench_values *values, double value);
+void bench_values_clear(struct bench_values *values);
+
+/* @share of them are below; sorts.  0 if there is none. */
+double bench_values_at(struct bench_values *values, double share);
+
+/* sample.c: measures a row for @seconds. */
+void bench_measure(struct bench *bench, const struct bench_row *row,
+                   double seconds, struct bench_found *ret_found);
+void bench_found_clear(struct bench_found *found);
+
+/* Samples that a placement needs to be a result. */
+#define BENCH_LEAST_SAMPLES 9
+
+/* rows_counted.c: rows that are not a table's: A6 and A7. */
+void bench_count_row(struct bench *bench, const char *id, double seconds);
+extern const char *const bench_counted_ids[];
+
+/* report.c */
+bool bench_lower_is_better(enum bench_unit unit);
+double bench_in_unit(enum bench_unit unit, double ns, uint32_t bytes);
+void bench_report_begin(void);
+void bench_report_row(const struct bench_row *row, struct bench_found *found);
+void bench_report(struct bench_result *result);
+void bench_report_end(const char *path);
+
+#endif /* ROWS_H */

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * HCL as a program has it: libhcl here, hcl-backend's workers at the other end.
+ *
+ *   echo0    the product's hcl-worker: answers with what it got
+ *   sink0    bench-worker (sink.c): reads every word in the pool
+ *   drain0   bench-worker: reads every word in its private copy
+ */
+#include <string.h>
+
+#include <hcl.h>
+
+#include "bench.h"
+#include "count.h"
+#include "sink.h"
+
+#define CONNECT_MS 10000
+#define POOL_BYTES (512u << 10)
+#define MAX_IN_FLIGHT 128
+#define BATCH 32
+
+struct side {
+    struct hcl_device *device;
+    struct hcl_handle *handle;
+    struct sink_report *report; /* in the rx pool */
+    uint8_t *pool;              /* all of the tx pool */
+};
+
+static struct side echo, sink, drain;
+static uint8_t *trip_tx, *trip_rx;
+static uint8_t message[BENCH_MESSAGE_BYTES] __attribute__((aligned(4096)));
+
+/* ---- Connecting -------------------------------------------------------- */
+
+static void connect_side(struct side *side, const char *name,
+                         uint32_t pool_bytes)
+{
+    struct hcl_open_options options = HCL_OPEN_DEFAULTS;
+    struct hcl_err err;
+
+    if (pool_bytes) {
+        options.ring_page_order = 2;
+        options.tx_pool_bytes = pool_bytes;
+    }
+    if (hcl_open(name, &options, CONNECT_MS, &side->device, &err) < 0 ||
+        hcl_handle_open(side->device, CONNECT_MS, &side->handle, &err) < 0) {
+        bench_die("%s: %s", name, err.text);
+    }
+    side->report =
+        hcl_buffer_alloc(side->device, sizeof(*side->report), HCL_RX);
+    if (!side->report) {
+        bench_die("%s: no pool memory", name);
+    }
+}
+
+void bench_hcl_connect(void)
+{
+    connect_side(&echo, "echo0", 0);
+    connect_side(&sink, "sink0", POOL_BYTES);
+    connect_side(&drain, "drain0", POOL_BYTES);
+    trip_tx = hcl_buffer_alloc(echo.device, BENCH_TRIP_BYTES, HCL_TX);
+    trip_rx = hcl_buffer_alloc(echo.device, BENCH_TRIP_BYTES, HCL_RX);
+    sink.pool = hcl_buffer_alloc(sink.device, POOL_BYTES, HCL_TX);
+    if (!trip_tx || !trip_rx || !sink.pool) {
+        bench_die("no pool memory");
+    }
+}
+
+void bench_hcl_disconnect(void)
+{
+    hcl_close(echo.device);
+    hcl_close(sink.device);
+    hcl_close(drain.device);
+}
+
+static void hcl_begin(struct bench *bench)
+{
+    (void)bench;
+}
+
+/* ---- Round trips ------------------------------------------------------- */
+
+/* Variant 0: from and to pool buffers; 1: from and to private memory. */
+static void hcl_trip(struct bench *bench, uint64_t seed)
+{
+    bool copied = bench->work.variant == 1;
+    uint8_t *tx = copied ? message : trip_tx;
+    uint8_t *rx = copied ? message + BENCH_TRIP_BYTES : trip_rx;
+    uint64_t sum = bench_fill(tx, BENCH_TRIP_BYTES, seed);
+    struct hcl_io io = {
+        .opcode = HCL_EXCHANGE,
+        .tx = tx,
+        .tx_bytes = BENCH_TRIP_BYTES,
+        .rx = rx,
+        .rx_bytes = BENCH_TRIP_BYTES,
+    };
+    int ret = hcl_call(echo.handle, &io, -1, NULL, NULL);
+
+    if (ret < 0 || bench_add(rx, BENCH_TRIP_BYTES) != sum) {
+        bench_die("hcl: a wrong answer (%d)", ret);
+    }
+}
+
+/* ---- Streams ----------------------------------------------------------- */
+
+struct stream {
+    struct side *side;
+    uint64_t left, seed, sum;
+    uint32_t bytes;   /* of a buffer: variant tells how many messages */
+    uint32_t stride;  /* 0: all are the same, since nobody looks */
+    uint32_t buffers; /* how many may be in flight */
+    uint32_t free[MAX_IN_FLIGHT], num_free;
+    bool copied, unread;
+};
+
+static void submit(struct stream *stream)
+{
+    uint32_t index = stream->free[stream->num_free - 1];
+    uint8_t *tx = stream->copied
+                      ? message
+                      : stream->side->pool + (size_t)index * stream->stride;
+    struct hcl_io io = {
+        .opcode = HCL_WRITE,
+        .tx = tx,
+        .argument = stream->unread,
+        .tx_bytes = stream->bytes,
+        .user = (void *)(uintptr_t)index,
+    };
+    int ret;
+
+    if (stream->copied) {
+        *(uint64_t *)message = stream->seed;
+        stream->sum += stream->seed;
+    } else if (!stream->unread) {
+        stream->sum += bench_fill(tx, stream->bytes, stream->seed);
+    }
+    ret = hcl_submit(stream->side->handle, &io, NULL);
+    if (ret < 0) {
+        bench_die("hcl_submit: %s", strerror(-ret));
+    }
+    stream->num_free--;
+    stream->seed++;
+    stream->left--;
+}
+
+static void reap(struct stream *stream)
+{
+    struct hcl_result results[BATCH];
+    int count = hcl_reap(stream->side->device, results, BATCH);
+
+    if (count < 0) {
+        bench_die("hcl_reap: %s", strerror(-count));
+    }
+    for (int i = 0; i < count; i++) {
+        if (results[i].error < 0) {
+            bench_die("hcl: %s", strerror(-results[i].error));
+        }
+        stream->free[stream->num_free++] = (uint32_t)(uintptr_t)results[i].user;
+    }
+}
+
+/* Asks a bench-worker for what it has received. */
+static void ask(struct side *side, struct sink_report *ret_report)
+{
+    struct hcl_err err;
+
+    /* In a pool buffer: a copy would be counted. */
+    if (hcl_read(side->handle, side->report, sizeof(*ret_report), -1, &err) !=
+        sizeof(*ret_report)) {
+        bench_die("no report: %s", err.text);
+    }
+    *ret_report = *side->report;
+}
+
+static void set_up(struct stream *stream, const struct bench_work *work)
+{
+    uint32_t records = work->bytes > BENCH_TRIP_BYTES ? 1 : 1u << work->variant;
+
+    stream->copied = work->way == BENCH_COPIED;
+    stream->unread = work->way == BENCH_UNREAD;
+    stream->side = stream->copied ? &drain : &sink;
+    stream->bytes = records * work->bytes;
+    stream->left = (work->count + records - 1) / records;
+    stream->stride = stream->unread ? 0 : stream->bytes;
+    stream->buffers = stream->copied ? 4u << work->variant : MAX_IN_FLIGHT;
+    if (!stream->unread && POOL_BYTES / stream->bytes < stream->buffers) {
+        stream->buffers = POOL_BYTES / stream->bytes;
+    }
+    for (uint32_t i = 0; i < stream->buffers; i++) {
+        stream->free[stream->num_free++] = i;
+    }
+}
+
+static uint64_t hcl_stream(struct bench *bench)
+{
+    struct stream stream = {0};
+    struct sink_report before, after;
+    uint64_t sum, buffers, begin, ns;
+
+    set_up(&stream, &bench->work);
+    buffers = stream.left;
+    sum = stream.copied ? bench_fill(message, stream.bytes, 0) * buffers : 0;
+    ask(stream.side, &before);
+    begin = bench_now_ns();
+    while (stream.left > 0 || stream.num_free < stream.buffers) {
+        while (stream.left > 0 && stream.num_free > 0) {
+            submit(&stream);
+        }
+        reap(&stream);
+    }
+    ns = bench_now_ns() - begin;
+    ask(stream.side, &after);
+    if (!stream.unread && after.sum - before.sum != stream.sum + sum) {
+        bench_die("hcl: what came has a wrong sum");
+    }
+    bench->done_count = buffers * (stream.bytes / bench->work.bytes);
+    return ns;
+}
+
+struct bench_count bench_hcl_count(enum bench_way way)
+{
+    struct bench_count count;
+    struct sink_report report;
+
+    ask(way == BENCH_COPIED ? &drain : &sink, &report);
+    count = bench_count;
+    count.notifications += report.notifications;
+    count.copied += report.copied;
+    return count;
+}
+
+const struct bench_transport bench_hcl = {
+    .name = "hcl",
+    .variants = 10,
+    .begin = hcl_begin,
+    .trip = hcl_trip,
+    .stream = hcl_stream,
+};
