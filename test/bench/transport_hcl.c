@@ -148,6 +148,9 @@ static void reap(struct stream *stream)
     struct hcl_result results[BATCH];
     int count = hcl_reap(stream->side->device, results, BATCH);
 
+    if (count == 0) {
+        count = hcl_wait(stream->side->device, -1, NULL);
+    }
     if (count < 0) {
         bench_die("hcl_reap: %s", strerror(-count));
     }
