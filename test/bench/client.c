@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pairs.h"
 #include "rows.h"
 
 #define DEFAULT_SECONDS 20
@@ -80,6 +81,9 @@ static void measure_rows(struct bench *bench, const struct options *options)
             bench_count_row(bench, bench_counted_ids[i], options->seconds);
         }
     }
+    if (wanted(options, "A10")) {
+        bench_pairs_measure(options->seconds);
+    }
 }
 
 int main(int argc, char **argv)
@@ -93,6 +97,7 @@ int main(int argc, char **argv)
         return 2;
     }
     bench_receive_fds(&bench, STDIN_FILENO);
+    bench_pairs_start(atoi(argv[2]));
     bench_vchan_connect(atoi(argv[2]));
     bench_hcl_connect();
     bench_pin(0, BENCH_CLIENT_CORE);
@@ -102,6 +107,7 @@ int main(int argc, char **argv)
            bench_notify_ns(atoi(argv[1])), bench_eventfd_ns(&bench));
     measure_rows(&bench, &options);
     bench_report_end(argv[3]);
+    bench_pairs_end();
     bench_hcl_disconnect();
     return 0;
 }

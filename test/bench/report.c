@@ -74,9 +74,6 @@ void bench_report_row(const struct bench_row *row, struct bench_found *found)
         .id = row->id, .title = row->title, .unit = row->unit};
 
     for (int at = 0; at < BENCH_NUM_PLACEMENTS; at++) {
-        if (found->of[at][BENCH_HCL].count < BENCH_LEAST_SAMPLES) {
-            continue;
-        }
         result.placement = (enum bench_placement)at;
         result.line = bench_values_at(&found->line[at], 0.5);
         result.limit =
@@ -207,6 +204,9 @@ static void add_result(const struct bench_result *result)
 
 void bench_report(struct bench_result *result)
 {
+    if (result->hcl->count < BENCH_LEAST_SAMPLES) {
+        return;
+    }
     print_result(result);
     add_result(result);
     if (!isnan(result->limit)) {

@@ -8,9 +8,10 @@ BENCH_PROGRAMS := $(addprefix $(BENCH)/,bench-server bench-client bench-worker)
 # Objects of both ends, of the server, of the client.
 BENCH_BOTH_SRCS := $(addprefix test/bench/,link.c ends.c transport_kernel.c \
 	transport_ring.c transport_vchan.c)
-BENCH_SERVER_SRCS := $(BENCH_BOTH_SRCS) test/bench/server.c
+BENCH_SERVER_SRCS := $(BENCH_BOTH_SRCS) $(addprefix test/bench/,\
+	pairs_server.c server.c)
 BENCH_CLIENT_SRCS := $(BENCH_BOTH_SRCS) $(addprefix test/bench/,client.c \
-	count.c report.c rows.c rows_counted.c sample.c transport_hcl.c)
+	count.c pairs.c report.c rows.c rows_counted.c sample.c transport_hcl.c)
 BENCH_WORKER_SRCS := test/bench/count.c test/bench/sink.c
 
 $(OBJ)/test/bench/%.o: HCL_CFLAGS += -Itest/bench

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "pairs.h"
 
 const struct bench_transport *const bench_transports[BENCH_NUM_TRANSPORTS] = {
     [BENCH_HCL_RING] = &bench_hcl_ring,
@@ -26,27 +27,45 @@ const struct bench_transport *const bench_transports[BENCH_NUM_TRANSPORTS] = {
     [BENCH_UNIX_SEQPACKET] = &bench_unix_seqpacket,
 };
 
-/* Moves all processes of this name to the server's core; how many? */
-static unsigned int pin_all(const char *name)
+/* Is @pid the worker of a device that is measured with its end pinned? */
+static bool is_worker(int pid)
+{
+    static const char *const devices[] = {"echo0", "sink0", "drain0"};
+    char path[64], line[256] = "";
+    const char *name;
+    FILE *file;
+    size_t bytes;
+
+    snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+    file = fopen(path, "re");
+    if (!file) {
+        return false;
+    }
+    bytes = fread(line, 1, sizeof(line) - 1, file);
+    fclose(file);
+    name = line + strlen(line) + 1;
+    for (size_t i = 0; i < 3 && name < line + bytes; i++) {
+        if (strstr(line, "-worker") && strcmp(name, devices[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Moves the workers to the server's core; how many? */
+static unsigned int pin_workers(void)
 {
     DIR *processes = opendir("/proc");
     unsigned int count = 0;
     struct dirent *entry;
-    char path[300], comm[32];
-    FILE *file;
 
     while (processes && (entry = readdir(processes))) {
-        snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-        file = atoi(entry->d_name) > 0 ? fopen(path, "re") : NULL;
-        if (!file) {
-            continue;
-        }
-        if (fgets(comm, sizeof(comm), file) &&
-            strncmp(comm, name, strlen(name)) == 0) {
-            bench_pin(atoi(entry->d_name), BENCH_SERVER_CORE);
+        int pid = atoi(entry->d_name);
+
+        if (pid > 0 && is_worker(pid)) {
+            bench_pin(pid, BENCH_SERVER_CORE);
             count++;
         }
-        fclose(file);
     }
     if (processes) {
         closedir(processes);
@@ -54,12 +73,14 @@ static unsigned int pin_all(const char *name)
     return count;
 }
 
-static void on_client_ended(int number)
+static pid_t client;
+
+static void on_child_ended(int number)
 {
     int status = 0;
 
     (void)number;
-    if (waitpid(-1, &status, WNOHANG) > 0) {
+    if (waitpid(client, &status, WNOHANG) > 0) {
         _exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE);
     }
 }
@@ -71,7 +92,6 @@ static void start_client(const struct bench *bench, char **argv)
     char *command[32] = {hcl_sim, exec, argv[1]};
     size_t used = 3;
     int pair[2];
-    pid_t pid;
 
     for (size_t i = 2; argv[i] && used + 1 < 32; i++) {
         command[used++] = argv[i];
@@ -79,16 +99,17 @@ static void start_client(const struct bench *bench, char **argv)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
         bench_die("socketpair: %s", strerror(errno));
     }
-    signal(SIGCHLD, on_client_ended);
-    pid = fork();
-    if (pid == 0) {
+    client = fork();
+    if (client == 0) {
         dup2(pair[0], STDIN_FILENO);
         execvp(command[0], command);
         _exit(127);
     }
-    if (pid < 0) {
+    if (client < 0) {
         bench_die("fork: %s", strerror(errno));
     }
+    signal(SIGCHLD, on_child_ended);
+    on_child_ended(SIGCHLD); /* it may have come before that */
     close(pair[0]);
     bench_send_fds(bench, pair[1]);
 }
@@ -103,8 +124,9 @@ int main(int argc, char **argv)
     }
     bench_make_fds(&bench);
     bench_vchan_listen(atoi(argv[1]));
-    if (pin_all("hcl-worker") + pin_all("bench-worker") == 0) {
-        bench_die("no worker runs");
+    bench_pairs_listen(atoi(argv[1]));
+    if (pin_workers() != 3) {
+        bench_die("three workers should run");
     }
     start_client(&bench, argv);
     bench_pin(0, BENCH_SERVER_CORE);
