@@ -61,6 +61,8 @@ struct bench_work {
     uint32_t variant; /* meaning by transport */
     uint32_t way;     /* of HCL */
     uint32_t idle_us; /* of the client before each trip */
+    uint32_t job_us;  /* HCL's device takes so long; 0: none, echo0 */
+    uint32_t depth;   /* of a stream to such a device */
 };
 
 /* A cache line, and the next one, which may be fetched along. */
@@ -189,6 +191,9 @@ double bench_notify_ns(int own_domid);
 /* The client's. */
 void bench_hcl_connect(void);
 void bench_hcl_disconnect(void);
+
+/* Whether there is a device that takes so long; connects it. */
+bool bench_hcl_has_delay(uint32_t job_us);
 
 /* What libhcl and the worker of streams of this kind have done so far. */
 struct bench_count bench_hcl_count(enum bench_way way);

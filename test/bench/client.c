@@ -70,9 +70,12 @@ static void measure_rows(struct bench *bench, const struct options *options)
     struct bench_found found = {0};
 
     for (size_t i = 0; i < bench_num_rows; i++) {
-        if (wanted(options, bench_rows[i].id)) {
-            bench_measure(bench, &bench_rows[i], options->seconds, &found);
-            bench_report_row(&bench_rows[i], &found);
+        const struct bench_row *row = &bench_rows[i];
+
+        if (wanted(options, row->id) &&
+            (!row->work.job_us || bench_hcl_has_delay(row->work.job_us))) {
+            bench_measure(bench, row, options->seconds, &found);
+            bench_report_row(row, &found);
             bench_found_clear(&found);
         }
     }

@@ -10,26 +10,32 @@
 #include "rows.h"
 
 static const char *const placements[] = {"near", "mid", "far", "any"};
-static const char *const units[] = {"ns",        "M/s", "GB/s",
-                                    "a message", "",    "bytes"};
+static const char *const units[] = {"ns",        "M/s",  "GB/s",
+                                    "a message", "of 1", "bytes"};
 
 static cJSON *array;
 static unsigned int reached, missed;
 
 bool bench_lower_is_better(enum bench_unit unit)
 {
-    return unit != BENCH_UNIT_RATE && unit != BENCH_UNIT_GBYTES;
+    return unit != BENCH_UNIT_RATE && unit != BENCH_UNIT_GBYTES &&
+           unit != BENCH_UNIT_SHARE;
 }
 
-double bench_in_unit(enum bench_unit unit, double ns, uint32_t bytes)
+double bench_in_unit(enum bench_unit unit, double ns,
+                     const struct bench_work *work)
 {
+    double job_ns = work->job_us * 1e3;
+
     switch (unit) {
     case BENCH_UNIT_RATE:
         return 1e3 / ns;
     case BENCH_UNIT_GBYTES:
-        return bytes / ns;
+        return work->bytes / ns;
+    case BENCH_UNIT_SHARE:
+        return job_ns / ns;
     default:
-        return ns;
+        return ns - job_ns;
     }
 }
 

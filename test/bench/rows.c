@@ -21,6 +21,17 @@
         .bytes = (bytes_)                                                      \
     }
 
+#define JOB_TRIPS(us)                                                          \
+    {                                                                          \
+        .op = BENCH_TRIPS, .transport = BENCH_HCL, .bytes = BENCH_TRIP_BYTES,  \
+        .job_us = (us)                                                         \
+    }
+#define JOB_STREAM(us)                                                         \
+    {                                                                          \
+        .op = BENCH_STREAM, .transport = BENCH_HCL, .way = BENCH_UNREAD,       \
+        .bytes = BENCH_TRIP_BYTES, .job_us = (us), .depth = 2                  \
+    }
+
 /* Below line * L + add, and so much faster than a peer. */
 #define LINE(line_, add_)                                                      \
     {                                                                          \
@@ -179,6 +190,66 @@ const struct bench_row bench_rows[] = {
         .num_variants = 2,
         .peers = VCHANS | PEER(PIPE) | PEER(UNIX_STREAM) | PEER(MEMCPY),
         .goals = {BEAT_VCHANS(1.2), BEAT_VCHANS(1), BEAT_VCHANS(1)},
+    },
+    {
+        .id = "A9",
+        .title = "added to a device's time of 1 us",
+        .work = JOB_TRIPS(1),
+        .goals = {LINE(1.25, 150), LINE(1.25, 150), LINE(1.25, 150)},
+    },
+    {
+        .id = "A9",
+        .title = "added to a device's time of 10 us",
+        .work = JOB_TRIPS(10),
+        .goals = {LINE(1.25, 150), LINE(1.25, 150), LINE(1.25, 150)},
+    },
+    {
+        .id = "A9",
+        .title = "added to a device's time of 100 us; eventfd: there and back",
+        .work = JOB_TRIPS(100),
+        .any = true,
+        .peers = PEER(EVENTFD),
+        .goals = {[BENCH_ANY] = BEAT(EVENTFD, 2)},
+    },
+    {
+        .id = "A9",
+        .title = "added to a device's time of 1000 us; eventfd: there and back",
+        .work = JOB_TRIPS(1000),
+        .any = true,
+        .peers = PEER(EVENTFD),
+        .goals = {[BENCH_ANY] = BEAT(EVENTFD, 2)},
+    },
+    {
+        .id = "A9",
+        .title = "a device that takes 1 us is busy, depth 2",
+        .unit = BENCH_UNIT_SHARE,
+        .work = JOB_STREAM(1),
+        .any = true,
+        .goals = {[BENCH_ANY] = {.fixed = 0.98}},
+    },
+    {
+        .id = "A9",
+        .title = "a device that takes 10 us is busy, depth 2",
+        .unit = BENCH_UNIT_SHARE,
+        .work = JOB_STREAM(10),
+        .any = true,
+        .goals = {[BENCH_ANY] = {.fixed = 0.98}},
+    },
+    {
+        .id = "A9",
+        .title = "a device that takes 100 us is busy, depth 2",
+        .unit = BENCH_UNIT_SHARE,
+        .work = JOB_STREAM(100),
+        .any = true,
+        .goals = {[BENCH_ANY] = {.fixed = 0.98}},
+    },
+    {
+        .id = "A9",
+        .title = "a device that takes 1000 us is busy, depth 2",
+        .unit = BENCH_UNIT_SHARE,
+        .work = JOB_STREAM(1000),
+        .any = true,
+        .goals = {[BENCH_ANY] = {.fixed = 0.98}},
     },
 };
 

@@ -20,7 +20,7 @@ enum bench_unit {
     BENCH_UNIT_RATE,   /* millions a second */
     BENCH_UNIT_GBYTES, /* a second */
     BENCH_UNIT_COUNT,  /* for each message */
-    BENCH_UNIT_RATIO,
+    BENCH_UNIT_SHARE,  /* of the time */
     BENCH_UNIT_BYTES,
 };
 
@@ -98,7 +98,9 @@ extern const char *const bench_counted_ids[];
 
 /* report.c */
 bool bench_lower_is_better(enum bench_unit unit);
-double bench_in_unit(enum bench_unit unit, double ns, uint32_t bytes);
+/* With job_us: of what is added to that, or how much of the time it is. */
+double bench_in_unit(enum bench_unit unit, double ns,
+                     const struct bench_work *work);
 void bench_report_begin(void);
 void bench_report_row(const struct bench_row *row, struct bench_found *found);
 void bench_report(struct bench_result *result);

@@ -135,6 +135,7 @@ static void set_up(struct bench *bench, struct party *party,
         party->num_variants = row->num_variants;
     } else {
         party->work.transport = transport;
+        party->work.job_us = 0;
         party->first_variant = 0;
         party->num_variants = row->work.op == BENCH_STREAM ? peer->variants : 1;
     }
@@ -183,10 +184,10 @@ static void sample(struct bench *bench, const struct bench_row *row,
         bench_values_add(&found->line[at], line);
     }
     bench_values_add(&found->of[at][BENCH_HCL],
-                     bench_in_unit(row->unit, hcl_ns, row->work.bytes));
+                     bench_in_unit(row->unit, hcl_ns, &hcl->work));
     if (peer) {
         bench_values_add(&found->of[at][peer->work.transport],
-                         bench_in_unit(row->unit, peer_ns, row->work.bytes));
+                         bench_in_unit(row->unit, peer_ns, &peer->work));
     }
 }
 

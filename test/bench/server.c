@@ -30,7 +30,7 @@ const struct bench_transport *const bench_transports[BENCH_NUM_TRANSPORTS] = {
 /* Is @pid the worker of a device that is measured with its end pinned? */
 static bool is_worker(int pid)
 {
-    static const char *const devices[] = {"echo0", "sink0", "drain0"};
+    static const char *const devices[] = {"echo0", "sink", "drain", "delay"};
     char path[64], line[256] = "";
     const char *name;
     FILE *file;
@@ -44,8 +44,9 @@ static bool is_worker(int pid)
     bytes = fread(line, 1, sizeof(line) - 1, file);
     fclose(file);
     name = line + strlen(line) + 1;
-    for (size_t i = 0; i < 3 && name < line + bytes; i++) {
-        if (strstr(line, "-worker") && strcmp(name, devices[i]) == 0) {
+    for (size_t i = 0; i < 4 && name < line + bytes; i++) {
+        if (strstr(line, "-worker") &&
+            strncmp(name, devices[i], strlen(devices[i])) == 0) {
             return true;
         }
     }
@@ -125,8 +126,8 @@ int main(int argc, char **argv)
     bench_make_fds(&bench);
     bench_vchan_listen(atoi(argv[1]));
     bench_pairs_listen(atoi(argv[1]));
-    if (pin_workers() != 3) {
-        bench_die("three workers should run");
+    if (pin_workers() < 3) {
+        bench_die("the workers do not run");
     }
     start_client(&bench, argv);
     bench_pin(0, BENCH_SERVER_CORE);

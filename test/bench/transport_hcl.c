@@ -5,7 +5,10 @@
  *   echo0    the product's hcl-worker: answers with what it got
  *   sink0    bench-worker (sink.c): reads every word in the pool
  *   drain0   bench-worker: reads every word in its private copy
+ *   delayN   the product's hcl-worker: a device that takes N us
  */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <hcl.h>
@@ -16,6 +19,7 @@
 
 #define CONNECT_MS 10000
 #define POOL_BYTES (512u << 10)
+#define TRIP_POOL_BYTES 4096
 #define MAX_IN_FLIGHT 128
 #define BATCH 32
 
@@ -23,47 +27,70 @@ struct side {
     struct hcl_device *device;
     struct hcl_handle *handle;
     struct sink_report *report; /* in the rx pool */
-    uint8_t *pool;              /* all of the tx pool */
+    uint8_t *trip_tx, *trip_rx; /* in the pools */
+    uint8_t *pool;              /* of pool_bytes; or trip_tx */
 };
 
 static struct side echo, sink, drain;
-static uint8_t *trip_tx, *trip_rx;
+
+/* Opened when they are needed: by the times that they take. */
+static const uint32_t delay_us[] = {1, 10, 100, 1000};
+
+#define NUM_DELAYS (sizeof(delay_us) / sizeof(delay_us[0]))
+
+static struct side delays[NUM_DELAYS];
 static uint8_t message[BENCH_MESSAGE_BYTES] __attribute__((aligned(4096)));
 
 /* ---- Connecting -------------------------------------------------------- */
 
-static void connect_side(struct side *side, const char *name,
-                         uint32_t pool_bytes)
+static int connect_side(struct side *side, const char *name,
+                        uint32_t pool_bytes, struct hcl_err *err)
 {
     struct hcl_open_options options = HCL_OPEN_DEFAULTS;
-    struct hcl_err err;
+    int ret;
 
     if (pool_bytes) {
         options.ring_page_order = 2;
-        options.tx_pool_bytes = pool_bytes;
+        options.tx_pool_bytes = pool_bytes + TRIP_POOL_BYTES;
     }
-    if (hcl_open(name, &options, CONNECT_MS, &side->device, &err) < 0 ||
-        hcl_handle_open(side->device, CONNECT_MS, &side->handle, &err) < 0) {
-        bench_die("%s: %s", name, err.text);
+    ret = hcl_open(name, &options, CONNECT_MS, &side->device, err);
+    if (ret < 0) {
+        return ret;
+    }
+    ret = hcl_handle_open(side->device, CONNECT_MS, &side->handle, err);
+    if (ret < 0) {
+        return ret;
     }
     side->report =
         hcl_buffer_alloc(side->device, sizeof(*side->report), HCL_RX);
-    if (!side->report) {
-        bench_die("%s: no pool memory", name);
+    side->trip_tx = hcl_buffer_alloc(side->device, BENCH_TRIP_BYTES, HCL_TX);
+    side->trip_rx = hcl_buffer_alloc(side->device, BENCH_TRIP_BYTES, HCL_RX);
+    side->pool = pool_bytes ? hcl_buffer_alloc(side->device, pool_bytes, HCL_TX)
+                            : side->trip_tx;
+    if (!side->report || !side->trip_tx || !side->trip_rx || !side->pool) {
+        return hcl_err_set(err, -ENOMEM, "no pool memory");
+    }
+    return 0;
+}
+
+static void must_connect(struct side *side, const char *name,
+                         uint32_t pool_bytes)
+{
+    struct hcl_err err;
+
+    if (connect_side(side, name, pool_bytes, &err) < 0) {
+        bench_die("%s: %s", name, err.text);
     }
 }
 
 void bench_hcl_connect(void)
 {
-    connect_side(&echo, "echo0", 0);
-    connect_side(&sink, "sink0", POOL_BYTES);
-    connect_side(&drain, "drain0", POOL_BYTES);
-    trip_tx = hcl_buffer_alloc(echo.device, BENCH_TRIP_BYTES, HCL_TX);
-    trip_rx = hcl_buffer_alloc(echo.device, BENCH_TRIP_BYTES, HCL_RX);
-    sink.pool = hcl_buffer_alloc(sink.device, POOL_BYTES, HCL_TX);
-    if (!trip_tx || !trip_rx || !sink.pool) {
-        bench_die("no pool memory");
-    }
+    must_connect(&echo, "echo0", 0);
+    must_connect(&sink, "sink0", POOL_BYTES);
+    must_connect(&drain, "drain0", POOL_BYTES);
+    /* What is sent from private memory takes pool memory. */
+    hcl_buffer_free(drain.device, drain.pool);
+    drain.pool = NULL;
 }
 
 void bench_hcl_disconnect(void)
@@ -71,6 +98,39 @@ void bench_hcl_disconnect(void)
     hcl_close(echo.device);
     hcl_close(sink.device);
     hcl_close(drain.device);
+    for (size_t i = 0; i < NUM_DELAYS; i++) {
+        hcl_close(delays[i].device);
+    }
+}
+
+/* NULL: none takes so long. */
+static struct side *find_delay(uint32_t job_us)
+{
+    for (size_t i = 0; i < NUM_DELAYS; i++) {
+        if (delay_us[i] == job_us) {
+            return &delays[i];
+        }
+    }
+    return NULL;
+}
+
+bool bench_hcl_has_delay(uint32_t job_us)
+{
+    struct side *side = find_delay(job_us);
+    struct hcl_err err;
+    char name[16];
+
+    if (side->device) {
+        return true;
+    }
+    snprintf(name, sizeof(name), "delay%u", job_us);
+    if (connect_side(side, name, 0, &err) < 0) {
+        printf("%s: %s\n", name, err.text);
+        hcl_close(side->device);
+        side->device = NULL;
+        return false;
+    }
+    return true;
 }
 
 static void hcl_begin(struct bench *bench)
@@ -83,9 +143,11 @@ static void hcl_begin(struct bench *bench)
 /* Variant 0: from and to pool buffers; 1: from and to private memory. */
 static void hcl_trip(struct bench *bench, uint64_t seed)
 {
+    const struct side *side =
+        bench->work.job_us ? find_delay(bench->work.job_us) : &echo;
     bool copied = bench->work.variant == 1;
-    uint8_t *tx = copied ? message : trip_tx;
-    uint8_t *rx = copied ? message + BENCH_TRIP_BYTES : trip_rx;
+    uint8_t *tx = copied ? message : side->trip_tx;
+    uint8_t *rx = copied ? message + BENCH_TRIP_BYTES : side->trip_rx;
     uint64_t sum = bench_fill(tx, BENCH_TRIP_BYTES, seed);
     struct hcl_io io = {
         .opcode = HCL_EXCHANGE,
@@ -94,7 +156,7 @@ static void hcl_trip(struct bench *bench, uint64_t seed)
         .rx = rx,
         .rx_bytes = BENCH_TRIP_BYTES,
     };
-    int ret = hcl_call(echo.handle, &io, -1, NULL, NULL);
+    int ret = hcl_call(side->handle, &io, -1, NULL, NULL);
 
     if (ret < 0 || bench_add(rx, BENCH_TRIP_BYTES) != sum) {
         bench_die("hcl: a wrong answer (%d)", ret);
@@ -179,6 +241,17 @@ static void set_up(struct stream *stream, const struct bench_work *work)
 {
     uint32_t records = work->bytes > BENCH_TRIP_BYTES ? 1 : 1u << work->variant;
 
+    if (work->job_us) {
+        stream->side = find_delay(work->job_us);
+        stream->bytes = work->bytes;
+        stream->left = work->count;
+        stream->buffers = work->depth;
+        stream->unread = true;
+        for (uint32_t i = 0; i < stream->buffers; i++) {
+            stream->free[stream->num_free++] = i;
+        }
+        return;
+    }
     stream->copied = work->way == BENCH_COPIED;
     stream->unread = work->way == BENCH_UNREAD;
     stream->side = stream->copied ? &drain : &sink;
