@@ -86,7 +86,8 @@ static double use_line(struct bench *bench)
     while (load(&line[1].word) != LINE_STOP) {
     }
     qsort(blocks, count, sizeof(blocks[0]), compare);
-    return (double)blocks[count / 2] / LINE_BLOCK;
+    count /= 2;
+    return (double)blocks[count] / LINE_BLOCK;
 }
 
 /* ---- The server -------------------------------------------------------- */
