@@ -264,7 +264,7 @@ static void start_alive_timer(struct hcl_worker *worker, uint32_t intervals)
 {
     worker->alive_intervals = intervals;
     hcl_timer_start(&worker->alive, worker->loop,
-                    intervals * worker->alive_interval_ms * 1000ull,
+                    UINT64_C(1000) * intervals * worker->alive_interval_ms,
                     on_alive_timer, worker);
 }
 
@@ -277,8 +277,8 @@ static void on_alive_timer(void *arg)
     for (struct client *client = worker->clients; client; client = next) {
         next = client->next;
         if (!close_if_dead(client)) {
-            in_flight += hcl_connection_in_flight(
-                hcl_guest_connection(client->guest));
+            in_flight +=
+                hcl_connection_in_flight(hcl_guest_connection(client->guest));
         }
     }
     if (in_flight == 0) {

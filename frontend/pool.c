@@ -23,6 +23,7 @@ int hcl_pool_init(struct hcl_pool *pool, void *base, uint32_t bytes)
     pool->base = base;
     pool->bytes = bytes;
     pool->granules = bytes / HCL_POOL_GRANULE;
+    pool->start = 0;
     pool->pieces = calloc(pool->granules + 1, sizeof(*pool->pieces));
     if (!pool->pieces) {
         return -ENOMEM;
@@ -45,20 +46,20 @@ static void join(struct hcl_pool *pool, uint32_t at)
     uint32_t next = at + piece_length(pool, at);
 
     while (next < pool->granules && !piece_used(pool, next)) {
+        if (pool->start == next) {
+            pool->start = at;
+        }
         pool->pieces[at] += pool->pieces[next];
+        pool->pieces[next] = 0;
         next = at + piece_length(pool, at);
     }
 }
 
-void *hcl_pool_alloc(struct hcl_pool *pool, size_t bytes)
+/* Takes @need granules of the first free piece in [at, end) that has them. */
+static void *take(struct hcl_pool *pool, uint32_t at, uint32_t end,
+                  uint32_t need)
 {
-    uint32_t need, at;
-
-    if (bytes > pool->bytes) {
-        return NULL;
-    }
-    need = bytes ? (uint32_t)((bytes - 1) / HCL_POOL_GRANULE + 1) : 1;
-    for (at = 0; at < pool->granules; at += piece_length(pool, at)) {
+    for (; at < end; at += piece_length(pool, at)) {
         if (piece_used(pool, at)) {
             continue;
         }
@@ -70,9 +71,23 @@ void *hcl_pool_alloc(struct hcl_pool *pool, size_t bytes)
             pool->pieces[at + need] = pool->pieces[at] - need;
         }
         pool->pieces[at] = need | USED;
+        pool->start = at + need < pool->granules ? at + need : 0;
         return pool->base + (size_t)at * HCL_POOL_GRANULE;
     }
     return NULL;
+}
+
+void *hcl_pool_alloc(struct hcl_pool *pool, size_t bytes)
+{
+    uint32_t need, start = pool->start;
+    void *piece;
+
+    if (bytes > pool->bytes) {
+        return NULL;
+    }
+    need = bytes ? (uint32_t)((bytes - 1) / HCL_POOL_GRANULE + 1) : 1;
+    piece = take(pool, start, pool->granules, need);
+    return piece ? piece : take(pool, 0, start, need);
 }
 
 bool hcl_pool_free(struct hcl_pool *pool, const void *piece)
@@ -83,14 +98,14 @@ bool hcl_pool_free(struct hcl_pool *pool, const void *piece)
         return false;
     }
     offset = hcl_pool_offset(pool, piece);
-    /* By walking: an entry inside a piece may look like one. */
-    for (at = 0; at < pool->granules; at += piece_length(pool, at)) {
-        if (at * HCL_POOL_GRANULE == offset && piece_used(pool, at)) {
-            pool->pieces[at] &= ~USED;
-            return true;
-        }
+    at = offset / HCL_POOL_GRANULE;
+    if (offset % HCL_POOL_GRANULE || !piece_used(pool, at)) {
+        return false;
     }
-    return false;
+    pool->pieces[at] &= ~USED;
+    /* The next one that is asked for is often as large, and this is warm. */
+    pool->start = at;
+    return true;
 }
 
 uint32_t hcl_pool_largest(struct hcl_pool *pool)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool.h: pieces of a pool, first fit.
+ * pool.h: pieces of a pool: the first that fits, from where the last one was
+ * taken or freed, so that many pieces cost no more than few.
  *
  * What is free stands in private memory: the pool itself may be written by the
  * backend at any time.  Nothing is allocated after hcl_pool_init.
@@ -21,9 +22,10 @@ struct hcl_pool {
     uint32_t granules;
     /*
      * Owned.  Entry i, where a piece starts at granule i: its length, and
-     * whether it is used.  Entries inside pieces mean nothing.
+     * whether it is used.  Entries inside pieces are 0.
      */
     uint32_t *pieces;
+    uint32_t start; /* the granule, of a piece's start, to look at first */
 };
 
 /* @bytes: a multiple of 64, may be 0; @base is kept.  -ENOMEM. */

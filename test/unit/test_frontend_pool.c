@@ -87,12 +87,12 @@ static void test_freed_neighbours_become_one_piece(void **state)
     hcl_pool_clear(&pool);
 }
 
-static void test_first_fit_takes_the_first_hole_that_is_large_enough(void **s)
+static void test_the_piece_freed_last_is_the_first_to_be_tried(void **state)
 {
     struct hcl_pool pool;
     void *a, *b, *c, *d;
 
-    (void)s;
+    (void)state;
     pool_make(&pool);
     a = hcl_pool_alloc(&pool, 64);
     b = hcl_pool_alloc(&pool, 64);
@@ -103,7 +103,13 @@ static void test_first_fit_takes_the_first_hole_that_is_large_enough(void **s)
     hcl_pool_free(&pool, a);
     hcl_pool_free(&pool, c);
     assert_ptr_equal(hcl_pool_alloc(&pool, 100), c);
+    hcl_pool_free(&pool, b);
+    assert_ptr_equal(hcl_pool_alloc(&pool, 10), b);
+    /* Behind it nothing has room for this; the hole before it has. */
+    d = hcl_pool_alloc(&pool, hcl_pool_largest(&pool));
+    assert_non_null(d);
     assert_ptr_equal(hcl_pool_alloc(&pool, 10), a);
+    assert_null(hcl_pool_alloc(&pool, 10));
     hcl_pool_clear(&pool);
 }
 
@@ -214,8 +220,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_given_beyond_the_end),
         cmocka_unit_test(test_nothing_bytes_are_a_piece_of_their_own),
         cmocka_unit_test(test_freed_neighbours_become_one_piece),
-        cmocka_unit_test(
-            test_first_fit_takes_the_first_hole_that_is_large_enough),
+        cmocka_unit_test(test_the_piece_freed_last_is_the_first_to_be_tried),
         cmocka_unit_test(test_only_used_pieces_can_be_freed),
         cmocka_unit_test(test_what_the_peer_writes_changes_no_piece),
         cmocka_unit_test(test_holds_knows_the_edges),
