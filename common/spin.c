@@ -19,14 +19,13 @@
 /* After a sleep of up to so long, looking may be worth a try. */
 #define SHORT_SLEEP_NS 1000000
 
-/* Short sleeps of which the shortest counts. */
-#define SLEEPS 32
+/* Times that a way may be of no use, one after the other, before it rests. */
+#define STRIKES 2
 
-/* Short sleeps that a way rests after it was of no use. */
-#define MIN_REST 8
+/* Short sleeps that it rests then; twice as many the next time. */
 #define MAX_REST 1024
 
-/* Yields must cost less than this part of the limit to be of use. */
+/* Yields must cost less than this part of a sleep to be of use. */
 #define YIELD_SHARE 4
 
 /* So much looking the ceiling lets pass at a time. */
@@ -73,10 +72,9 @@ void hcl_spin_init(struct hcl_spin *spin,
     spin->clock_ns = measure(nothing);
     spin->yield_ns = measure(yield);
     spin->max_ns = settings->max_us * UINT64_C(1000);
-    spin->limit_ns = spin->least_ns = spin->max_ns;
     spin->percent = settings->percent;
     spin->chunk = MIN_CHUNK;
-    spin->plain.rest = spin->yield.rest = MIN_REST;
+    spin->plain.rest = spin->yield.rest = HCL_SPIN_MIN_REST;
     spin->credit_ns = MAX_CREDIT_NS;
     spin->credited_ns = now_ns();
 }
@@ -86,8 +84,8 @@ void hcl_spin_init(struct hcl_spin *spin,
 static void set_budget(const struct hcl_spin *spin, struct hcl_spin_way *way,
                        uint64_t budget_ns)
 {
-    if (budget_ns > spin->limit_ns) {
-        budget_ns = spin->limit_ns;
+    if (budget_ns > spin->max_ns) {
+        budget_ns = spin->max_ns;
     }
     way->budget_ns = budget_ns < MIN_BUDGET_NS ? 0 : budget_ns;
 }
@@ -96,7 +94,7 @@ static void set_budget(const struct hcl_spin *spin, struct hcl_spin_way *way,
 static void grow(const struct hcl_spin *spin, struct hcl_spin_way *way,
                  uint64_t spent_ns)
 {
-    way->rest = MIN_REST;
+    hcl_spin_praise(way);
     if (spent_ns > way->budget_ns / 2) {
         set_budget(spin, way, 2 * way->budget_ns);
     }
@@ -107,27 +105,26 @@ static void shrink(const struct hcl_spin *spin, struct hcl_spin_way *way)
     set_budget(spin, way, way->budget_ns / 2);
 }
 
-/* It was tried, found nothing, and yet something came soon after. */
-static void let_rest(struct hcl_spin_way *way)
-{
-    way->budget_ns = 0;
-    way->rests = way->rest;
-    way->rest = way->rest < MAX_REST / 2 ? 2 * way->rest : MAX_REST;
-}
-
-/* A short sleep: would this way have done better? */
-static void try_again(const struct hcl_spin *spin, struct hcl_spin_way *way)
+/*
+ * After a sleep that was so short that looking would have been cheaper: this
+ * way, tried for @tried_ns before it, should have that much longer, unless it
+ * was no less than what came of it.
+ */
+static void learn(const struct hcl_spin *spin, struct hcl_spin_way *way,
+                  uint64_t tried_ns, uint64_t slept_ns)
 {
     if (way->rests > 0) {
         way->rests--;
+    } else if (tried_ns < slept_ns) {
+        set_budget(spin, way, tried_ns + slept_ns);
+    } else if (++way->strikes < STRIKES) {
+        set_budget(spin, way, tried_ns);
     } else {
-        set_budget(spin, way, spin->limit_ns);
+        way->strikes = 0;
+        way->budget_ns = 0;
+        way->rests = way->rest;
+        way->rest = way->rest < MAX_REST / 2 ? 2 * way->rest : MAX_REST;
     }
-}
-
-static bool may_yield(const struct hcl_spin *spin)
-{
-    return spin->yield_ns < spin->limit_ns / YIELD_SHARE;
 }
 
 /* Under a ceiling: what has been used until now, and what came in. */
@@ -147,7 +144,7 @@ static void settle_credit(struct hcl_spin *spin, uint64_t spent_ns)
 
 static bool has_credit(const struct hcl_spin *spin)
 {
-    return spin->percent >= 100 || spin->credit_ns >= spin->limit_ns;
+    return spin->percent >= 100 || spin->credit_ns >= spin->max_ns;
 }
 
 /* ---- One wait ----------------------------------------------------------- */
@@ -207,16 +204,29 @@ bool hcl_spin_slow(struct hcl_spin *spin)
     return false;
 }
 
+/*
+ * A yield that took no time gave the processor to nobody: what was found after
+ * it came from elsewhere, and would have been found without.
+ */
+static void learn_from_yield(struct hcl_spin *spin)
+{
+    uint64_t now = now_ns();
+
+    if (now - spin->now_ns < 2 * spin->yield_ns) {
+        spin->plain.rests = 0;
+        set_budget(spin, &spin->plain, 2 * (now - spin->began_ns));
+    } else {
+        shrink(spin, &spin->plain);
+    }
+}
+
 void hcl_spin_found_late(struct hcl_spin *spin)
 {
-    uint64_t spent_ns = spin->now_ns - spin->way_ns;
-
     spin->counts.found++;
     settle_credit(spin, spin->now_ns - spin->began_ns);
-    grow(spin, spin->way, spent_ns);
-    if (spin->way == &spin->yield && spin->plain.budget_ns) {
-        /* Spinning found nothing, and the peer came when it could run. */
-        shrink(spin, &spin->plain);
+    grow(spin, spin->way, spin->now_ns - spin->way_ns);
+    if (spin->way == &spin->yield) {
+        learn_from_yield(spin);
     }
 }
 
@@ -236,39 +246,6 @@ void hcl_spin_sleep(struct hcl_spin *spin)
     shrink(spin, &spin->yield);
 }
 
-/*
- * After a sleep that was short: this way, tried for so long before, should have
- * longer, or is of no use here.
- */
-static void learn(const struct hcl_spin *spin, struct hcl_spin_way *way,
-                  uint64_t tried_ns)
-{
-    if (tried_ns < spin->limit_ns) {
-        try_again(spin, way);
-    } else {
-        let_rest(way);
-    }
-}
-
-/*
- * What a sleep costs, wake-ups of both sides and all: the shortest of the last
- * ones, as others were longer for reasons of their own.
- */
-static void note_sleep(struct hcl_spin *spin, uint64_t slept_ns)
-{
-    if (slept_ns < spin->least_ns) {
-        spin->least_ns = slept_ns;
-    }
-    if (spin->least_ns < spin->limit_ns) {
-        spin->limit_ns = spin->least_ns;
-    }
-    if (++spin->sleeps == SLEEPS) {
-        spin->limit_ns = spin->least_ns;
-        spin->least_ns = spin->max_ns;
-        spin->sleeps = 0;
-    }
-}
-
 void hcl_spin_woke(struct hcl_spin *spin, bool found)
 {
     uint64_t slept_ns;
@@ -279,9 +256,8 @@ void hcl_spin_woke(struct hcl_spin *spin, bool found)
     if (!found || slept_ns > SHORT_SLEEP_NS) {
         return;
     }
-    note_sleep(spin, slept_ns);
-    learn(spin, &spin->plain, spin->spun_ns);
-    if (spin->plain.rests > 0 && may_yield(spin)) {
-        learn(spin, &spin->yield, spin->yielded_ns);
+    learn(spin, &spin->plain, spin->spun_ns, slept_ns);
+    if (spin->plain.rests > 0 && spin->yield_ns < slept_ns / YIELD_SHARE) {
+        learn(spin, &spin->yield, spin->yielded_ns, slept_ns);
     }
 }

@@ -27,11 +27,12 @@
  * found something nearly as late as the budget allows doubles it; one that
  * found nothing halves it, down to nothing at all.  A sleep that was so short
  * that looking would have been cheaper brings it back, unless looking was just
- * tried and found nothing: that way rests then, twice as long each time.
+ * tried for as long and found nothing: twice in a row, and that way rests,
+ * longer each time.
  *
- * A budget is at most what sleeping costs, as seen lately.  Yielding is
- * measured at the start and must be cheap beside that: on emulated Xen it takes
- * 50 times as long as elsewhere.
+ * What a sleep cost is seen from the sleep itself.  Yielding is measured at the
+ * start and must be cheap beside that: on emulated Xen it takes 50 times as
+ * long as elsewhere.
  *
  * The clock is a system call in some guests: the first looks of a wait do
  * without, and later ones look at it now and then.
@@ -49,7 +50,7 @@ struct hcl_spin_settings {
     uint32_t percent; /* ceiling: of one CPU's time, averaged; 1 to 100 */
 };
 
-#define HCL_SPIN_MAX_US 200
+#define HCL_SPIN_MAX_US 100
 #define HCL_SPIN_PERCENT 100
 #define HCL_SPIN_DEFAULTS                                                      \
     {                                                                          \
@@ -59,6 +60,7 @@ struct hcl_spin_settings {
 /* One of the two ways. */
 struct hcl_spin_way {
     uint64_t budget_ns; /* 0: not now */
+    uint32_t strikes;   /* how often in a row it was of no use */
     uint32_t rests;     /* short sleeps until it is tried again */
     uint32_t rest;      /* how many the next time */
 };
@@ -74,9 +76,6 @@ struct hcl_spin {
     uint64_t clock_ns; /* what it costs, measured */
     uint64_t yield_ns; /* the same, with nobody to yield to */
     uint64_t max_ns;   /* of a budget; 0: never looks twice */
-    uint64_t limit_ns; /* what sleeping costs, at most max_ns */
-    uint64_t least_ns; /* of the short sleeps that are being counted */
-    uint32_t sleeps;   /* how many these are */
     uint32_t percent;
     uint64_t credit_ns;   /* under the ceiling, with percent below 100 */
     uint64_t credited_ns; /* up to when */
@@ -130,11 +129,21 @@ static inline bool hcl_spin_again(struct hcl_spin *spin)
     return true;
 }
 
+#define HCL_SPIN_MIN_REST 8
+
+static inline void hcl_spin_praise(struct hcl_spin_way *way)
+{
+    way->strikes = 0;
+    way->rest = HCL_SPIN_MIN_REST;
+}
+
 /* The wait ended by looking. */
 static inline void hcl_spin_found(struct hcl_spin *spin)
 {
     if (spin->began_ns) {
         hcl_spin_found_late(spin);
+    } else if (spin->plain.budget_ns) {
+        hcl_spin_praise(&spin->plain);
     }
 }
 

@@ -106,7 +106,7 @@ struct hcl_open_options {
 #define HCL_OPEN_DEFAULTS                                                      \
     {                                                                          \
         .ring_page_order = 0, .tx_pool_bytes = 65536, .rx_pool_bytes = 65536,  \
-        .poll_us = 200, .poll_percent = 100                                    \
+        .poll_us = 100, .poll_percent = 100                                    \
     }
 
 /*

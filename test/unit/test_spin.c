@@ -45,14 +45,15 @@ int clock_gettime(clockid_t id, struct timespec *now)
     return 0;
 }
 
-/* The peer's time passes as well, if it is on this processor. */
+/* A peer that is on this processor, too, runs for so long then. */
+static uint64_t peer_runs_ns;
 static uint64_t peer_ran_ns;
 
 int sched_yield(void)
 {
     yields++;
-    clock_ns += yield_ns;
-    peer_ran_ns += yield_ns;
+    clock_ns += yield_ns + peer_runs_ns;
+    peer_ran_ns += peer_runs_ns;
     return 0;
 }
 
@@ -67,6 +68,7 @@ static void start(uint32_t max_us, uint32_t percent)
 {
     struct hcl_spin_settings settings = {.max_us = max_us, .percent = percent};
 
+    peer_runs_ns = 0;
     clock_ns = 1000 * MS;
     yield_ns = 500;
     hcl_spin_init(&spin, &settings);
@@ -79,6 +81,7 @@ static uint64_t wait_for(enum place place, uint64_t after_ns)
     uint64_t began = clock_ns, ran;
 
     peer_ran_ns = 0;
+    peer_runs_ns = place == HERE ? 1 * US : 0;
     clock_looks = 0;
     hcl_spin_begin(&spin);
     do {
@@ -204,6 +207,19 @@ static void a_peer_on_our_processor_is_yielded_to(void **state)
     assert_in_range(wait_for(HERE, 1 * US), 1 * US, 3 * US);
 }
 
+static void a_peer_that_moves_away_is_spun_for_again(void **state)
+{
+    (void)state;
+    start(200, 100);
+    wait_often(1000, HERE, 1 * US);
+    assert_int_equal(spin.plain.budget_ns, 0);
+    wait_often(10, ELSEWHERE, 5 * US);
+    slept = yields = 0;
+    wait_often(100, ELSEWHERE, 5 * US);
+    assert_int_equal(slept, 0);
+    assert_int_equal(yields, 0);
+}
+
 static void an_idle_peer_on_our_processor_is_not_yielded_to(void **state)
 {
     (void)state;
@@ -300,6 +316,7 @@ int main(void)
         cmocka_unit_test(an_idle_peer_is_soon_not_waited_for_at_all),
         cmocka_unit_test(a_pause_now_and_then_changes_little),
         cmocka_unit_test(a_peer_on_our_processor_is_yielded_to),
+        cmocka_unit_test(a_peer_that_moves_away_is_spun_for_again),
         cmocka_unit_test(an_idle_peer_on_our_processor_is_not_yielded_to),
         cmocka_unit_test(where_yielding_is_dear_it_is_not_tried),
         cmocka_unit_test(off_is_off),
