@@ -19,6 +19,8 @@
 
 #define CONNECT_MS 10000
 #define POOL_BYTES (512u << 10)
+/* More than a core's cache, as the largest ring of a vchan. */
+#define DRAIN_POOL_BYTES (1536u << 10)
 #define TRIP_POOL_BYTES 4096
 #define MAX_IN_FLIGHT 128
 #define BATCH 32
@@ -87,7 +89,7 @@ void bench_hcl_connect(void)
 {
     must_connect(&echo, "echo0", 0);
     must_connect(&sink, "sink0", POOL_BYTES);
-    must_connect(&drain, "drain0", POOL_BYTES);
+    must_connect(&drain, "drain0", DRAIN_POOL_BYTES);
     /* What is sent from private memory takes pool memory. */
     hcl_buffer_free(drain.device, drain.pool);
     drain.pool = NULL;
