@@ -107,8 +107,9 @@ static void shrink(const struct hcl_spin *spin, struct hcl_spin_way *way)
 
 /*
  * After a sleep that was so short that looking would have been cheaper: this
- * way, tried for @tried_ns before it, should have that much longer, unless it
- * was no less than what came of it.
+ * way, tried for @tried_ns before it, should have longer, unless that was no less
+ * than the sleep.  By half of it: the other half is what waking up takes, and
+ * two peers that wait for each other's budgets must not drive them up.
  */
 static void learn(const struct hcl_spin *spin, struct hcl_spin_way *way,
                   uint64_t tried_ns, uint64_t slept_ns)
@@ -116,7 +117,7 @@ static void learn(const struct hcl_spin *spin, struct hcl_spin_way *way,
     if (way->rests > 0) {
         way->rests--;
     } else if (tried_ns < slept_ns) {
-        set_budget(spin, way, tried_ns + slept_ns);
+        set_budget(spin, way, tried_ns + slept_ns / 2);
     } else if (++way->strikes < STRIKES) {
         set_budget(spin, way, tried_ns);
     } else {

@@ -110,7 +110,11 @@ static inline void hcl_spin_begin(struct hcl_spin *spin)
     spin->began_ns = 0;
 }
 
-/* Looks between two rests of the processor, which cost up to 45 ns. */
+/*
+ * Of the first looks, those between two rests of the processor, which cost up
+ * to 45 ns; later there is one after each look, for the peer's sake, whose
+ * processor may be the other half of ours.
+ */
 #define HCL_SPIN_BURST 16
 
 /* After a look that found nothing.  False: enough, sleep. */
@@ -120,7 +124,7 @@ static inline bool hcl_spin_again(struct hcl_spin *spin)
         return hcl_spin_slow(spin);
     }
 #if defined(__x86_64__) || defined(__i386__)
-    if (spin->looks % HCL_SPIN_BURST == 0) {
+    if (spin->began_ns || spin->looks % HCL_SPIN_BURST == 0) {
         __builtin_ia32_pause();
     }
 #elif defined(__aarch64__)
@@ -142,8 +146,8 @@ static inline void hcl_spin_found(struct hcl_spin *spin)
 {
     if (spin->began_ns) {
         hcl_spin_found_late(spin);
-    } else if (spin->plain.budget_ns) {
-        hcl_spin_praise(&spin->plain);
+    } else if (spin->looks < spin->chunk && spin->plain.budget_ns) {
+        hcl_spin_praise(&spin->plain); /* not at the first look */
     }
 }
 
