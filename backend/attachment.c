@@ -208,6 +208,8 @@ static int send_connect(struct hcl_attachment *a, struct hcl_err *err)
         message.connect.max_handles = a->keeper->config->limits.max_handles;
         message.connect.polls =
             hcl_device_config_polls(a->keeper->config, a->domain);
+        message.connect.share =
+            hcl_share_of(&a->keeper->config->spec, a->domain);
         rc = hcl_keeper_send(a->keeper, &message, fds, err);
     }
     hcl_ports_free(ports);
@@ -343,16 +345,26 @@ static void disconnect(struct hcl_attachment *a, const char *fault)
     }
 }
 
+static void describe_end(const struct hcl_stats *stats, char *buf, size_t size)
+{
+    snprintf(buf, size,
+             "disconnected, after %llu requests and %llu completions, %llu ms "
+             "of device time; %llu requests waited for their turn, a cap "
+             "stopped it %llu times",
+             (unsigned long long)stats->requests,
+             (unsigned long long)stats->completions,
+             (unsigned long long)stats->device_ns / 1000000,
+             (unsigned long long)stats->queued,
+             (unsigned long long)stats->throttled);
+}
+
 /* Nothing is mapped any more. */
 static void closed(struct hcl_attachment *a, const char *fault)
 {
     char text[HCL_ERR_TEXT];
     char line[HCL_ERR_TEXT];
 
-    snprintf(line, sizeof(line),
-             "disconnected, after %llu requests and %llu completions",
-             (unsigned long long)a->stats.requests,
-             (unsigned long long)a->stats.completions);
+    describe_end(&a->stats, line, sizeof(line));
     if (a->announced) {
         a->announced = false;
         log_about(a, HCL_LOG_INFO, line);

@@ -13,6 +13,7 @@
 #ifndef HCL_CLASS_H
 #define HCL_CLASS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +23,7 @@
 #include "spec.h"
 
 /* Changes whenever a field or the meaning of one changes. */
-#define HCL_CLASS_ABI 1
+#define HCL_CLASS_ABI 2
 
 struct hcl_device; /* the worker's device */
 struct hcl_handle; /* one open use of it by a guest's program */
@@ -56,6 +57,40 @@ struct hcl_job {
 /* The class only moves payloads; it may get views of the pool. */
 #define HCL_CLASS_MOVES_BYTES 0x1u
 
+/*
+ * How the device works: by this the worker shares it among its guests
+ * (backend/scheduler.h).  All 0: every job goes to the class at once.
+ */
+struct hcl_service {
+    /*
+     * Jobs that the class gets at a time; the others wait in the worker, and
+     * the guests have their turns.  0: no limit, for jobs that complete within
+     * submit.  A device that works at one after the other, and is told so by
+     * us, needs 2 to have no pause in between.
+     */
+    uint32_t depth;
+    uint32_t units; /* at how many of them it works at a time, 0 is 1 */
+    /*
+     * What occupies the device; NULL: all opcodes.  Jobs of the others go to
+     * the class at once, whatever their number: those that wait for data from
+     * outside must not keep anybody from the device.
+     */
+    const char *opcodes; /* comma-separated */
+    /* What a job takes, more or less: job_ns + KiB moved * kib_ns. */
+    uint64_t job_ns;
+    uint64_t kib_ns;
+    /*
+     * True: what a job takes is measured, up to its completion, and the
+     * estimate is only where that begins.  False: the estimate holds, with the
+     * bytes that were moved in the end: of a device behind a buffer, whose
+     * completions say nothing about its time.
+     */
+    bool measured;
+};
+
+/* poll: nothing to look for. */
+#define HCL_POLL_NEVER UINT64_MAX
+
 struct hcl_class {
     uint32_t abi;           /* HCL_CLASS_ABI */
     uint32_t flags;         /* HCL_CLASS_* */
@@ -67,6 +102,8 @@ struct hcl_class {
     size_t device_bytes;
     size_t handle_bytes;
     size_t job_bytes;
+
+    struct hcl_service service; /* open may change the device's own */
 
     /* Keys it takes in hcl.conf besides the general ones; ends with NULL. */
     const char *const *keys;
@@ -89,7 +126,9 @@ struct hcl_class {
 
     /*
      * Starts a job.  The class must complete it, now or later, exactly once.
-     * Only opcodes in the list above arrive.
+     * Only opcodes in the list above arrive, and of those that occupy the
+     * device no more than its depth at a time.  Never called from within
+     * hcl_job_complete.
      */
     void (*submit)(struct hcl_device *device, struct hcl_job *job);
 
@@ -98,9 +137,18 @@ struct hcl_class {
      * HCLIF_STATUS_CANCELLED or as it stands.  The jobs of a handle that is
      * closed, and of a guest that goes, are cancelled newest first: a class
      * that starts a guest's jobs in their order, when the one before ends,
-     * starts none of those that are next to be cancelled.
+     * starts none of those that are next to be cancelled.  What still waits in
+     * the worker is cancelled there, and the class never sees it.
      */
     void (*cancel)(struct hcl_device *device, struct hcl_job *job);
+
+    /*
+     * NULL, or: looks at the hardware without waiting, and completes what is
+     * done; called on each pass of the worker.  Returns when it wants to be
+     * called again at the latest, in ns of hcl_now_ns: 0 at once, without sleep
+     * in between, or HCL_POLL_NEVER.
+     */
+    uint64_t (*poll)(struct hcl_device *device, uint64_t now_ns);
 };
 
 /* All classes; ends with NULL. */
@@ -117,6 +165,9 @@ void *hcl_device_state(struct hcl_device *device);
 /* The device's name in hcl.conf, for messages. */
 const char *hcl_device_name(const struct hcl_device *device);
 
+/* The service of the class, to be changed within open, as configured. */
+struct hcl_service *hcl_device_service(struct hcl_device *device);
+
 /* The worker's loop, for descriptors and timers. */
 struct hcl_loop *hcl_device_loop(struct hcl_device *device);
 
@@ -132,9 +183,6 @@ void hcl_device_failed(struct hcl_device *device, const struct hcl_err *err);
 
 /* handle_bytes of the class. */
 void *hcl_handle_state(struct hcl_handle *handle);
-
-/* Which guest it belongs to, for fairness: equal ids, same connection. */
-uint32_t hcl_handle_guest(const struct hcl_handle *handle);
 
 /*
  * Completes a job: with HCLIF_STATUS_OK, @rx_bytes of job->rx are valid (at

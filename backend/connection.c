@@ -118,6 +118,8 @@ int hcl_connection_new(struct hcl_connection **ret_connection,
     if (rc < 0) {
         goto out;
     }
+    hcl_sched_add(&device->sched, &c->turns, &setup->share);
+    c->scheduled = hcl_sched_covers(&device->sched, &c->turns);
     hcl_store_release(&back->alive, 1);
     *ret_connection = c;
     c = NULL;
@@ -163,18 +165,28 @@ void hcl_connection_free(struct hcl_connection *connection)
         }
     }
     assert(hcl_connection_in_flight(connection) == 0);
+    hcl_sched_remove(&connection->device->sched, &connection->turns);
     unflushed_remove(connection);
     back = connection->setup.rw;
     hcl_store_release(&back->alive, 0);
     connection_destroy(connection);
 }
 
-/* True: @budget was used up. */
-static bool serve_queue(struct hcl_queue *queue, uint32_t budget)
+static int64_t request_ns(const struct hcl_device *device,
+                          const struct hclif_request *request)
+{
+    uint64_t bytes = (uint64_t)request->tx_bytes + request->rx_bytes;
+
+    return (int64_t)(device->request_ns +
+                     (bytes * device->request_kib_ns >> 10));
+}
+
+/* True: its credit was used up. */
+static bool serve_queue(struct hcl_queue *queue)
 {
     struct hcl_connection *c = queue->connection;
 
-    for (; budget > 0; budget--) {
+    while (c->credit_ns > 0) {
         struct hclif_request request;
         uint32_t position = queue->requests.position;
 
@@ -192,23 +204,43 @@ static bool serve_queue(struct hcl_queue *queue, uint32_t budget)
             if (hcl_request_start(queue, &request) != HCL_FAULT_NONE) {
                 return false;
             }
+            c->credit_ns -= request_ns(c->device, &request);
         }
     }
     return true;
 }
 
-enum hcl_serve hcl_connection_serve(struct hcl_connection *connection,
-                                    uint32_t budget)
+/* The queues in turn, each as far as the credit goes.  True: it has ended. */
+static bool serve_queues(struct hcl_connection *c)
 {
-    uint32_t num_queues = connection->setup.layout.num_queues;
-    bool more = false;
+    uint32_t num_queues = c->setup.layout.num_queues;
 
     for (uint32_t i = 0; i < num_queues; i++) {
-        more |= serve_queue(&connection->queues[i], budget);
-        if (connection->fault.fault != HCL_FAULT_NONE) {
-            connection->stats.faults++;
-            return HCL_SERVE_FAULT;
+        struct hcl_queue *queue = &c->queues[c->next_queue];
+
+        c->next_queue = c->next_queue + 1 < num_queues ? c->next_queue + 1 : 0;
+        if (serve_queue(queue)) {
+            return true;
         }
+        if (c->fault.fault != HCL_FAULT_NONE) {
+            return false;
+        }
+    }
+    /* Idle: no credit for later. */
+    c->credit_ns = c->credit_ns < 0 ? c->credit_ns : 0;
+    return false;
+}
+
+enum hcl_serve hcl_connection_serve(struct hcl_connection *connection,
+                                    uint32_t budget_ns)
+{
+    bool more;
+
+    connection->credit_ns += hcl_sched_part(&connection->turns, budget_ns);
+    more = serve_queues(connection);
+    if (connection->fault.fault != HCL_FAULT_NONE) {
+        connection->stats.faults++;
+        return HCL_SERVE_FAULT;
     }
     hcl_connection_flush(connection);
     return more ? HCL_SERVE_MORE : HCL_SERVE_IDLE;
@@ -232,6 +264,13 @@ bool hcl_connection_arm(struct hcl_connection *connection)
         sleeps &= hcl_consumer_arm(&connection->queues[i].requests);
     }
     return sleeps;
+}
+
+void hcl_connection_forgive(struct hcl_connection *connection)
+{
+    if (connection->credit_ns < 0) {
+        connection->credit_ns = 0;
+    }
 }
 
 void hcl_connection_flush(struct hcl_connection *connection)
@@ -263,7 +302,12 @@ hcl_connection_fault(const struct hcl_connection *connection)
 
 struct hcl_stats *hcl_connection_stats(struct hcl_connection *connection)
 {
-    return &connection->stats;
+    struct hcl_stats *stats = &connection->stats;
+
+    stats->device_ns = connection->turns.used_ns;
+    stats->queued = connection->turns.queued;
+    stats->throttled = connection->turns.held;
+    return stats;
 }
 
 uint32_t hcl_connection_in_flight(const struct hcl_connection *connection)

@@ -25,8 +25,8 @@ struct hcl_connection;
 
 /* What a connection is made of. */
 struct hcl_connection_setup {
-    uint32_t id;              /* hcl_handle_guest of its handles */
     struct hcl_layout layout; /* checked */
+    struct hcl_share share;   /* of the device, and of the worker's time */
     uint32_t max_handles;     /* 1 to 65535 */
     const void *ro;           /* mapped; outlives the connection */
     void *rw;                 /* mapped; outlives the connection */
@@ -52,9 +52,22 @@ enum hcl_serve {
     HCL_SERVE_FAULT, /* the guest broke the protocol: free the connection */
 };
 
-/* Takes and starts at most @budget requests of each queue. */
+/*
+ * What a request costs the worker, more or less, and what each KiB of its
+ * payload and its answer.  A class that works within submit says so itself.
+ */
+#define HCL_REQUEST_NS 100
+#define HCL_REQUEST_KIB_NS 64
+
+/*
+ * Its turn: takes and starts requests that cost @budget_ns in all, or its share
+ * of that by its weight.  The last one may cost more, which its next turns pay.
+ */
 enum hcl_serve hcl_connection_serve(struct hcl_connection *connection,
-                                    uint32_t budget);
+                                    uint32_t budget_ns);
+
+/* Nobody else wants a turn: what the last ones cost too much is void. */
+void hcl_connection_forgive(struct hcl_connection *connection);
 
 /* Whether there is something to serve: for looking again and again. */
 bool hcl_connection_ready(const struct hcl_connection *connection);
@@ -76,7 +89,7 @@ bool hcl_connection_peer_alive(const struct hcl_connection *connection);
 const struct hcl_fault_report *
 hcl_connection_fault(const struct hcl_connection *connection);
 
-/* Its counters; the doorbell's provider counts events_in. */
+/* Its counters as they are now; the doorbell's provider counts events_in. */
 struct hcl_stats *hcl_connection_stats(struct hcl_connection *connection);
 
 /* Requests that are not completed, of all queues. */

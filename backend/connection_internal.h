@@ -9,6 +9,7 @@
 #include "bounce.h"
 #include "connection.h"
 #include "ring.h"
+#include "scheduler.h"
 
 struct hcl_queue;
 
@@ -20,6 +21,7 @@ struct hcl_entry {
     struct hcl_entry **link;     /* what points to us in that list */
     struct hcl_entry *next_job;  /* of the same connection */
     struct hcl_entry **job_link; /* what points to us in that list */
+    struct hcl_sched_job turn;   /* of the device */
     bool busy;
     uint32_t tag; /* never changes */
     uint8_t flags;
@@ -60,9 +62,13 @@ struct hcl_connection {
     struct hcl_bounce tx_bounce; /* classes without HCL_CLASS_MOVES_BYTES */
     struct hcl_bounce rx_bounce;
     size_t job_stride;
-    struct hcl_entry *jobs;     /* of all handles, newest first */
-    struct hcl_handle *handles; /* max_handles; owned */
-    uint8_t *handle_states;     /* owned */
+    struct hcl_sched_guest turns; /* of the device */
+    bool scheduled;               /* its jobs may have to wait for their turn */
+    int64_t credit_ns;            /* for requests; see hcl_connection_serve */
+    uint32_t next_queue;          /* that is served first */
+    struct hcl_entry *jobs;       /* of all handles, newest first */
+    struct hcl_handle *handles;   /* max_handles; owned */
+    uint8_t *handle_states;       /* owned */
     struct hcl_queue queues[HCLIF_MAX_QUEUES];
     struct hcl_fault_report fault;
     struct hcl_stats stats;

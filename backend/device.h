@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "class.h"
+#include "scheduler.h"
 
 struct hcl_connection;
 
@@ -19,7 +20,14 @@ struct hcl_device {
     char name[32];
     void *state; /* device_bytes of the class; owned */
     bool opened;
-    uint8_t opcodes[256 / 8]; /* bit set: the class serves it */
+    uint8_t opcodes[256 / 8];   /* bit set: the class serves it */
+    struct hcl_service service; /* as open has left it */
+    uint8_t scheduled[256 / 8]; /* bit set: occupies the device */
+    struct hcl_sched sched;
+    uint64_t request_ns; /* see HCL_REQUEST_NS */
+    uint64_t request_kib_ns;
+    struct hcl_timer timer;
+    uint64_t timer_ns; /* when it is due, or HCL_SCHED_NEVER */
     void (*failed)(void *arg, const struct hcl_err *err);
     void *failed_arg;
     struct hcl_connection *unflushed; /* completions since the last flush */
@@ -44,10 +52,30 @@ void hcl_device_free(struct hcl_device *device);
 /* Whether the class serves @opcode. */
 bool hcl_device_serves(const struct hcl_device *device, uint8_t opcode);
 
+/* Whether jobs of @opcode occupy the device. */
+static inline bool hcl_device_schedules(const struct hcl_device *device,
+                                        uint8_t opcode)
+{
+    return device->scheduled[opcode / 8] & (1u << (opcode % 8));
+}
+
 /*
- * At the end of each burst of work: rings the doorbell of each connection that
- * has new completions and whose guest sleeps.
+ * At the end of each burst of work: gives the class the jobs whose turn it is,
+ * and rings the doorbell of each connection that has new completions and whose
+ * guest sleeps.  A timer of the loop ends its sleep when that has to be done
+ * again, though nothing else happens.
  */
 void hcl_device_flush(struct hcl_device *device);
+
+/*
+ * Before the loop sleeps: looks at hardware that sends no events, if the class
+ * has such, with hcl_device_flush for what it has completed.  True: do not
+ * sleep, it has to be called again at once.  False: a timer of the loop ends
+ * the sleep in time.
+ */
+bool hcl_device_poll(struct hcl_device *device);
+
+/* job.c: gives the class the jobs whose turn it is. */
+void hcl_device_dispatch(struct hcl_device *device);
 
 #endif /* HCL_DEVICE_H */

@@ -2,11 +2,11 @@
 #include "device_config.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "settings.h"
+#include "share.h"
 
 #define MAX_POLL_US 1000000
 
@@ -17,6 +17,9 @@ const char *const hcl_device_keys[] = {
     "name",
     "class",
     "allow",
+    "weight",
+    "max-requests-per-s",
+    "max-kib-per-s",
     "max-pool-pages",
     "max-handles",
     "max-ring-page-order",
@@ -126,6 +129,10 @@ int hcl_device_config_parse(struct hcl_device_config *config, const char *text,
     }
     config->allow = hcl_spec_get(&config->spec, "allow");
     config->poll_guests = hcl_spec_get(&config->spec, "poll-guests");
+    rc = hcl_share_check(&config->spec, err);
+    if (rc < 0) {
+        return rc;
+    }
     rc = get_limits(&config->spec, &config->limits, err);
     if (rc < 0) {
         return rc;
@@ -142,10 +149,8 @@ static bool matches(const char *pattern, const char *guest)
     }
     for (;;) {
         const char *end = strchrnul(pattern, '|');
-        char one[HCL_SPEC_BYTES];
 
-        snprintf(one, sizeof(one), "%.*s", (int)(end - pattern), pattern);
-        if (fnmatch(one, guest, 0) == 0) {
+        if (hcl_share_match(pattern, (size_t)(end - pattern), guest)) {
             return true;
         }
         if (!*end) {

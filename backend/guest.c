@@ -116,8 +116,8 @@ static int make_connection(struct hcl_guest *guest, struct hcl_device *device,
                            struct hcl_err *err)
 {
     struct hcl_connection_setup setup = {
-        .id = connect->connection,
         .layout = guest->layout,
+        .share = connect->share,
         .max_handles = connect->max_handles,
         .ro = guest->ro,
         .rw = guest->rw,

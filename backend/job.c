@@ -13,11 +13,6 @@ void *hcl_handle_state(struct hcl_handle *handle)
     return handle->state;
 }
 
-uint32_t hcl_handle_guest(const struct hcl_handle *handle)
-{
-    return handle->connection->setup.id;
-}
-
 /* The ring takes it; the event waits for the end of the burst. */
 static void put_completion(struct hcl_queue *queue,
                            const struct hclif_completion *completion)
@@ -49,12 +44,24 @@ void hcl_queue_complete(struct hcl_queue *queue, uint32_t tag, uint16_t status)
     put_completion(queue, &completion);
 }
 
+/* Pays for it, unless it went past the scheduler or never got its turn. */
+static void end_turn(struct hcl_entry *entry, uint32_t rx_bytes)
+{
+    struct hcl_sched *sched = &entry->queue->connection->device->sched;
+
+    if (entry->turn.state != HCL_SCHED_NONE) {
+        hcl_sched_done(sched, &entry->turn, entry->job.tx_bytes + rx_bytes,
+                       hcl_sched_timed(sched) ? hcl_now_ns() : 0);
+    }
+}
+
 /* The entry's tag and its bounce memory are free for the next request. */
-static void release_entry(struct hcl_entry *entry)
+static void release_entry(struct hcl_entry *entry, uint32_t rx_bytes)
 {
     struct hcl_queue *queue = entry->queue;
     struct hcl_connection *c = queue->connection;
 
+    end_turn(entry, rx_bytes);
     if (!(c->device->class->flags & HCL_CLASS_MOVES_BYTES)) {
         if (entry->flags & HCLIF_TX_POOL) {
             hcl_bounce_give(&c->tx_bounce, entry->tx_offset,
@@ -111,7 +118,7 @@ void hcl_job_complete(struct hcl_job *job, uint16_t status, uint32_t rx_bytes,
         completion.rx_bytes = rx_bytes;
         move_answer(entry, rx_bytes, &completion);
     }
-    release_entry(entry);
+    release_entry(entry, completion.rx_bytes);
     put_completion(entry->queue, &completion);
 }
 
@@ -128,7 +135,7 @@ void hcl_job_fail(struct hcl_job *job, uint16_t status, const char *text)
     /* doc/protocol.md 3.3: whatever room the request gave for an answer. */
     completion.rx_bytes = (uint32_t)strnlen(text, sizeof(completion.data));
     memcpy(completion.data, text, completion.rx_bytes);
-    release_entry(entry);
+    release_entry(entry, 0);
     put_completion(entry->queue, &completion);
 }
 
@@ -136,8 +143,34 @@ void hcl_entry_cancel(struct hcl_entry *entry)
 {
     struct hcl_device *device = entry->queue->connection->device;
 
-    device->class->cancel(device, &entry->job);
+    if (entry->turn.state == HCL_SCHED_QUEUED) {
+        hcl_sched_drop(&device->sched, &entry->turn);
+        hcl_job_complete(&entry->job, HCLIF_STATUS_CANCELLED, 0, 0);
+    } else {
+        device->class->cancel(device, &entry->job);
+    }
     assert(!entry->busy);
+}
+
+static struct hcl_entry *turn_entry(struct hcl_sched_job *turn)
+{
+    return (struct hcl_entry *)(void *)((char *)turn -
+                                        offsetof(struct hcl_entry, turn));
+}
+
+void hcl_device_dispatch(struct hcl_device *device)
+{
+    struct hcl_sched *sched = &device->sched;
+
+    while (hcl_sched_waiting(sched)) {
+        struct hcl_sched_job *turn =
+            hcl_sched_take(sched, hcl_sched_timed(sched) ? hcl_now_ns() : 0);
+
+        if (!turn) {
+            break;
+        }
+        device->class->submit(device, &turn_entry(turn)->job);
+    }
 }
 
 void hcl_handle_shut(struct hcl_handle *handle)

@@ -88,7 +88,7 @@ static bool connect_ok(const struct hcl_message_connect *connect)
            l->tx_pages <= HCL_MAX_REFS && l->rx_pages <= HCL_MAX_REFS &&
            hcl_layout_extra_pages(l) <= HCLIF_MAX_EXTRA_PAGES &&
            connect->max_handles >= 1 && connect->max_handles <= UINT16_MAX &&
-           connect->polls <= 1;
+           connect->polls <= 1 && hcl_share_ok(&connect->share);
 }
 
 /* The fields of one type; sizes are right already. */

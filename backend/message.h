@@ -25,10 +25,11 @@
 
 #include "err.h"
 #include "layout.h"
+#include "share.h"
 #include "spec.h"
 
 /* Changes whenever a message does. */
-#define HCL_MESSAGE_VERSION 1
+#define HCL_MESSAGE_VERSION 2
 
 /* The socket's descriptor in the worker. */
 #define HCL_MESSAGE_FD 3
@@ -90,6 +91,10 @@ struct hcl_stats {
     uint64_t faults;
     uint64_t events_in;
     uint64_t events_out;
+    /* Of the scheduler (backend/scheduler.h); 0 for a class that needs none. */
+    uint64_t device_ns; /* time that the device spent on its jobs */
+    uint64_t queued;    /* jobs that had to wait for their turn */
+    uint64_t throttled; /* how often a cap has stopped it */
 };
 
 struct hcl_message_config {
@@ -105,6 +110,7 @@ struct hcl_message_connect {
     uint32_t devid;
     uint32_t max_handles;
     uint32_t polls; /* 1: requests may be looked for before sleeping */
+    struct hcl_share share;
     struct hcl_layout layout;
     uint32_t remote_port[HCLIF_MAX_QUEUES];
 };

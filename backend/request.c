@@ -211,6 +211,20 @@ static void link_entry(struct hcl_handle *handle, struct hcl_entry *entry)
     c->jobs = entry;
 }
 
+/* True: the job has to wait for its turn. */
+static bool wait_for_turn(struct hcl_connection *c, struct hcl_entry *entry)
+{
+    struct hcl_sched *sched = &c->device->sched;
+    const struct hcl_job *job = &entry->job;
+
+    if (!c->scheduled || !hcl_device_schedules(c->device, job->opcode)) {
+        return false;
+    }
+    return !hcl_sched_put(sched, &c->turns, &entry->turn,
+                          job->tx_bytes + job->rx_bytes,
+                          hcl_sched_timed(sched) ? hcl_now_ns() : 0);
+}
+
 static uint16_t start_job(struct hcl_queue *queue, struct hcl_handle *handle,
                           const struct hclif_request *r)
 {
@@ -234,7 +248,9 @@ static uint16_t start_job(struct hcl_queue *queue, struct hcl_handle *handle,
     link_entry(handle, entry);
     queue->in_flight++;
     c->stats.tx_bytes += r->tx_bytes;
-    c->device->class->submit(c->device, job);
+    if (!wait_for_turn(c, entry)) {
+        c->device->class->submit(c->device, job);
+    }
     return HCLIF_STATUS_OK;
 }
 
@@ -268,7 +284,7 @@ enum hcl_fault hcl_request_start(struct hcl_queue *queue,
         } else {
             status = start_job(queue, handle, request);
             if (status == HCLIF_STATUS_OK) {
-                return HCL_FAULT_NONE; /* the class completes it */
+                return HCL_FAULT_NONE; /* it completes later */
             }
         }
     }

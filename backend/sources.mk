@@ -16,6 +16,7 @@ HCL_BACKEND_SRCS := \
 	backend/process.c \
 	backend/run_lock.c \
 	backend/settings.c \
+	backend/share.c \
 	backend/supervisor.c \
 	backend/watch_path.c
 
@@ -33,6 +34,7 @@ HCL_WORKER_SRCS := \
 	backend/job.c \
 	backend/message.c \
 	backend/request.c \
-	backend/turns.c \
+	backend/scheduler.c \
+	backend/share.c \
 	backend/worker.c \
 	$(sort $(wildcard backend/class/*.c))

@@ -17,8 +17,8 @@
 #include "message.h"
 #include "spin.h"
 
-/* Requests of one connection before the others get their turn. */
-#define SERVE_BUDGET 32
+/* Work for one connection before the others get their turn. */
+#define SERVE_BUDGET_NS 10000
 
 /*
  * Looks at rings, and turns, between two looks at everything else: a system
@@ -392,7 +392,10 @@ static void serve_client(struct client *client)
     struct hcl_connection *connection = hcl_guest_connection(client->guest);
     const struct hcl_fault_report *fault;
 
-    switch (hcl_connection_serve(connection, SERVE_BUDGET)) {
+    if (!client->worker->run_first) {
+        hcl_connection_forgive(connection);
+    }
+    switch (hcl_connection_serve(connection, SERVE_BUDGET_NS)) {
     case HCL_SERVE_IDLE:
         if (client->polls) {
             hot_add(client);
@@ -570,11 +573,17 @@ static void poll_loop_if_due(struct hcl_worker *worker)
     }
 }
 
-/* Looks for requests for a while.  False: there is nothing to do. */
+/*
+ * Looks for requests for a while, and for what the hardware is about to have
+ * done.  False: there is nothing to do.
+ */
 static bool look_for_requests(struct hcl_worker *worker)
 {
+    bool near;
+
     hcl_spin_begin(&worker->spin);
     do {
+        near = hcl_device_poll(worker->device);
         for (struct client *client = worker->hot; client;
              client = client->next_hot) {
             if (hcl_connection_ready(hcl_guest_connection(client->guest))) {
@@ -588,7 +597,7 @@ static bool look_for_requests(struct hcl_worker *worker)
             hcl_spin_found(&worker->spin);
             return true;
         }
-    } while (worker->hot && hcl_spin_again(&worker->spin));
+    } while (near || (worker->hot && hcl_spin_again(&worker->spin)));
     return false;
 }
 
@@ -612,6 +621,7 @@ static void wait_for_work(struct hcl_worker *worker)
 static void run_once(struct hcl_worker *worker)
 {
     if (worker->run_first) {
+        hcl_device_poll(worker->device);
         poll_loop_if_due(worker);
     } else {
         wait_for_work(worker);

@@ -34,12 +34,17 @@ struct hcl_loop {
     struct hcl_source *ticker; /* owned: the timerfd */
 };
 
-uint64_t hcl_now_us(void)
+uint64_t hcl_now_ns(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t hcl_now_us(void)
+{
+    return hcl_now_ns() / 1000;
 }
 
 /* ---- Timers ------------------------------------------------------------ */

@@ -36,8 +36,9 @@ unsigned int hcl_loop_poll(struct hcl_loop *loop, int64_t timeout_us);
 /* A descriptor that is readable when hcl_loop_poll(loop, 0) has work. */
 int hcl_loop_fd(const struct hcl_loop *loop);
 
-/* Monotonic microseconds. */
+/* Monotonic microseconds, and nanoseconds of the same clock. */
 uint64_t hcl_now_us(void);
+uint64_t hcl_now_ns(void);
 
 /* ---- Descriptors ------------------------------------------------------- */
 

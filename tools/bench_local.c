@@ -144,6 +144,7 @@ static int connect_worker(struct hcl_bench_local *local, int timeout_ms,
     connect.connect.incarnation = 1;
     connect.connect.max_handles = MAX_HANDLES;
     connect.connect.polls = 1;
+    connect.connect.share.weight = HCL_WEIGHT_DEFAULT;
     connect.connect.layout = local->local.layout;
     hcl_local_peer_fds(&local->local, fds);
     ret = hcl_message_send(local->socket, &connect, fds, err);

@@ -34,4 +34,5 @@ HCL_BENCH_SRCS := \
 	tools/bench_run.c \
 	tools/hcl-bench.c \
 	backend/message.c \
+	backend/share.c \
 	backend/process.c

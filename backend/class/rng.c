@@ -4,9 +4,9 @@
  * hcl.conf: path (default /dev/hwrng).
  *
  * The generator's driver may let a reader sleep in the kernel for long, so a
- * helper process reads it.  Jobs that wait get their bytes in turn, one guest
- * after the other.  A regular file will do too: at its end the device has
- * ended, and reads answer 0 bytes.
+ * helper process reads it.  Jobs come one at a time, and wait for their bytes.
+ * A regular file will do too: at its end the device has ended, and reads answer
+ * 0 bytes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,23 +17,18 @@
 
 #include "class.h"
 #include "helper.h"
-#include "turns.h"
 
 struct rng {
     struct hcl_helper helper;
     struct hcl_source *source; /* NULL: the pipe has no writer any more */
     bool waits;                /* for EPOLLIN */
-    struct hcl_turns turns;    /* jobs that wait for bytes */
+    struct hcl_job *job;       /* that waits for bytes, or NULL */
     bool finite;               /* a regular file, which may end */
     bool ended;
     struct hcl_err failure; /* code 0: none */
 };
 
-struct rng_job {
-    struct hcl_turn turn;
-};
-
-/* Ends a job, or all, when there will be no more bytes. */
+/* Ends a job when there will be no more bytes. */
 static void rng_answer_end(struct rng *rng, struct hcl_job *job)
 {
     if (rng->failure.code) {
@@ -47,7 +42,7 @@ static void rng_answer_end(struct rng *rng, struct hcl_job *job)
 static void rng_end(struct hcl_device *device, int reason)
 {
     struct rng *rng = hcl_device_state(device);
-    struct hcl_job *job;
+    struct hcl_job *job = rng->job;
 
     hcl_source_free(rng->source);
     rng->source = NULL;
@@ -62,7 +57,8 @@ static void rng_end(struct hcl_device *device, int reason)
     } else if (!rng->finite) {
         hcl_err_set(&rng->failure, -EIO, "the generator gave no more bytes");
     }
-    while ((job = hcl_turns_take(&rng->turns))) {
+    rng->job = NULL;
+    if (job) {
         rng_answer_end(rng, job);
     }
     if (rng->failure.code) {
@@ -70,31 +66,32 @@ static void rng_end(struct hcl_device *device, int reason)
     }
 }
 
-/* Answers the jobs that wait, as far as the bytes go. */
+static void rng_wait(struct rng *rng, bool waits)
+{
+    if (rng->source && rng->waits != waits) {
+        rng->waits = waits;
+        hcl_source_events(rng->source, waits ? EPOLLIN : 0);
+    }
+}
+
+/* Answers the job with the bytes that are there, if any. */
 static void rng_serve(struct hcl_device *device)
 {
     struct rng *rng = hcl_device_state(device);
-    struct hcl_job *job;
+    struct hcl_job *job = rng->job;
+    ssize_t got;
 
     if (rng->failure.code == -ECHILD) {
-        return; /* the worker ends; the next one gets these jobs again */
+        return; /* the worker ends; the next one gets this job again */
     }
-    while ((job = hcl_turns_peek(&rng->turns))) {
-        ssize_t got = hcl_helper_read(&rng->helper, job->rx, job->rx_bytes);
-
-        if (got == -EAGAIN) {
-            break;
-        }
-        if (got <= 0) {
-            rng_end(device, (int)got);
-            return;
-        }
-        hcl_turns_take(&rng->turns);
+    got = hcl_helper_read(&rng->helper, job->rx, job->rx_bytes);
+    if (got == -EAGAIN) {
+        rng_wait(rng, true);
+    } else if (got <= 0) {
+        rng_end(device, (int)got);
+    } else {
+        rng->job = NULL;
         hcl_job_complete(job, HCLIF_STATUS_OK, (uint32_t)got, 0);
-    }
-    if (rng->source && rng->waits != !!job) {
-        rng->waits = job;
-        hcl_source_events(rng->source, job ? EPOLLIN : 0);
     }
 }
 
@@ -114,7 +111,11 @@ static void rng_ready(void *arg, uint32_t events)
         hcl_source_free(rng->source);
         rng->source = NULL;
     }
-    rng_serve(device);
+    if (rng->job) {
+        rng_serve(device);
+    } else {
+        rng_wait(rng, false);
+    }
 }
 
 static int rng_open(struct hcl_device *device, const struct hcl_spec *spec,
@@ -174,14 +175,13 @@ static void rng_handle_close(struct hcl_device *device,
 static void rng_submit(struct hcl_device *device, struct hcl_job *job)
 {
     struct rng *rng = hcl_device_state(device);
-    struct rng_job *state = job->state;
 
     if (job->rx_bytes == 0) {
         hcl_job_complete(job, HCLIF_STATUS_INVALID, 0, 0);
     } else if (rng->ended) {
         rng_answer_end(rng, job);
     } else {
-        hcl_turns_add(&rng->turns, &state->turn, job);
+        rng->job = job;
         rng_serve(device);
     }
 }
@@ -190,9 +190,8 @@ static void rng_submit(struct hcl_device *device, struct hcl_job *job)
 static void rng_cancel(struct hcl_device *device, struct hcl_job *job)
 {
     struct rng *rng = hcl_device_state(device);
-    struct rng_job *state = job->state;
 
-    hcl_turns_remove(&rng->turns, &state->turn);
+    rng->job = NULL;
     hcl_job_complete(job, HCLIF_STATUS_CANCELLED, 0, 0);
 }
 
@@ -205,8 +204,9 @@ const struct hcl_class hcl_class_rng = {
     .opcodes = "3",
     .idempotent = "3",
     .device_bytes = sizeof(struct rng),
-    .job_bytes = sizeof(struct rng_job),
     .keys = rng_keys,
+    /* What is scarce is its bytes. */
+    .service = {.depth = 1, .job_ns = 1000, .kib_ns = 1024000},
     .open = rng_open,
     .close = rng_close,
     .handle_open = rng_handle_open,

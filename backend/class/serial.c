@@ -5,10 +5,11 @@
  * xonxoff), share (broadcast).
  *
  * Broadcast: every byte received goes to every open handle; what is written
- * goes out one job after the other, each whole, the guests in turn.
+ * goes out one job after the other, each whole.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -16,14 +17,14 @@
 #include <unistd.h>
 
 #include "class.h"
-#include "turns.h"
 
 /* Kept for a handle that does not read; the oldest bytes are lost first. */
 #define BUFFER_BYTES 16384
 
 struct serial_handle {
     struct serial_handle *next; /* of the device's open ones */
-    struct hcl_turns reads;     /* jobs that wait; of one guest, so in order */
+    struct serial_job *reads;   /* jobs that wait, oldest first */
+    struct serial_job **last;   /* where the next one is linked */
     uint32_t first, count;      /* of the bytes in the buffer */
     bool overrun;               /* lost some since the last answer */
     uint8_t buffer[BUFFER_BYTES];
@@ -33,15 +34,16 @@ struct serial {
     int fd;
     struct hcl_source *source; /* NULL: failed */
     struct serial_handle *handles;
-    struct hcl_turns writes; /* jobs that wait for the line */
-    struct hcl_job *writing; /* the one that has it, or NULL */
+    struct hcl_job *writing; /* has the line, or NULL */
     uint32_t written;        /* bytes of it that are out */
     bool waits;              /* for EPOLLOUT */
     struct hcl_err failure;  /* code 0: none */
 };
 
+/* Of a READ. */
 struct serial_job {
-    struct hcl_turn turn;
+    struct serial_job *next;
+    struct hcl_job *job;
 };
 
 /* ---- Receiving --------------------------------------------------------- */
@@ -75,11 +77,44 @@ static uint32_t buffer_take(struct serial_handle *handle, uint8_t *bytes,
     return count;
 }
 
+static void add_read(struct serial_handle *handle, struct hcl_job *job)
+{
+    struct serial_job *read = job->state;
+
+    read->job = job;
+    *handle->last = read;
+    handle->last = &read->next;
+}
+
+/* Takes out the one that @at points to. */
+static struct hcl_job *take_read(struct serial_handle *handle,
+                                 struct serial_job **at)
+{
+    struct serial_job *read = *at;
+
+    *at = read->next;
+    if (!read->next) {
+        handle->last = at;
+    }
+    return read->job;
+}
+
+static struct serial_job **find_read(struct serial_handle *handle,
+                                     const struct hcl_job *job)
+{
+    struct serial_job **at = &handle->reads;
+
+    while (*at != job->state) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
 /* Answers reads while there is something. */
 static void serve_reads(struct serial_handle *handle)
 {
-    while (handle->count > 0 && hcl_turns_peek(&handle->reads)) {
-        struct hcl_job *job = hcl_turns_take(&handle->reads);
+    while (handle->count > 0 && handle->reads) {
+        struct hcl_job *job = take_read(handle, &handle->reads);
         uint32_t bytes = buffer_take(handle, job->rx, job->rx_bytes);
         uint16_t flags = handle->overrun ? HCLIF_OVERRUN : 0;
 
@@ -100,11 +135,12 @@ static void serial_fail(struct hcl_device *device, int code)
     hcl_source_free(serial->source);
     serial->source = NULL;
     serial->writing = NULL;
-    for (; job; job = hcl_turns_take(&serial->writes)) {
+    if (job) {
         hcl_job_fail(job, HCLIF_STATUS_IO, serial->failure.text);
     }
     for (handle = serial->handles; handle; handle = handle->next) {
-        while ((job = hcl_turns_take(&handle->reads))) {
+        while (handle->reads) {
+            job = take_read(handle, &handle->reads);
             hcl_job_fail(job, HCLIF_STATUS_IO, serial->failure.text);
         }
     }
@@ -133,26 +169,28 @@ static void receive(struct hcl_device *device)
 
 /* ---- Sending ----------------------------------------------------------- */
 
-/* Writes what the line takes, job after job. */
-static void serve_writes(struct hcl_device *device)
+static void wait_for_line(struct serial *serial, bool waits)
+{
+    if (serial->waits != waits) {
+        serial->waits = waits;
+        hcl_source_events(serial->source, waits ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    }
+}
+
+/* Writes what the line takes of the job that has it. */
+static void serve_write(struct hcl_device *device)
 {
     struct serial *serial = hcl_device_state(device);
+    struct hcl_job *job = serial->writing;
 
     for (;;) {
-        struct hcl_job *job = serial->writing;
-        ssize_t put;
+        ssize_t put =
+            write(serial->fd, (const uint8_t *)job->tx + serial->written,
+                  job->tx_bytes - serial->written);
 
-        if (!job) {
-            serial->written = 0;
-            job = serial->writing = hcl_turns_take(&serial->writes);
-        }
-        if (!job) {
-            break;
-        }
-        put = write(serial->fd, (const uint8_t *)job->tx + serial->written,
-                    job->tx_bytes - serial->written);
         if (put < 0 && (errno == EAGAIN || errno == EINTR)) {
-            break;
+            wait_for_line(serial, true);
+            return;
         }
         if (put < 0) {
             serial_fail(device, -errno);
@@ -162,12 +200,8 @@ static void serve_writes(struct hcl_device *device)
         if (serial->written == job->tx_bytes) {
             serial->writing = NULL;
             hcl_job_complete(job, HCLIF_STATUS_OK, 0, 0);
+            return;
         }
-    }
-    if (serial->waits != !!serial->writing) {
-        serial->waits = serial->writing;
-        hcl_source_events(serial->source,
-                          serial->waits ? EPOLLIN | EPOLLOUT : EPOLLIN);
     }
 }
 
@@ -180,7 +214,11 @@ static void serial_ready(void *arg, uint32_t events)
         receive(device);
     }
     if (serial->source && (events & EPOLLOUT)) {
-        serve_writes(device);
+        if (serial->writing) {
+            serve_write(device);
+        } else {
+            wait_for_line(serial, false);
+        }
     }
 }
 
@@ -270,6 +308,23 @@ static int choose(const struct hcl_spec *spec, const char *key,
                        all);
 }
 
+/* The line's time for 1024 bytes; they have a start bit, too. */
+static uint64_t line_kib_ns(const struct hcl_spec *spec,
+                            const struct termios *termios)
+{
+    const char *baud = hcl_spec_get(spec, "baud");
+    uint64_t bits = 2; /* start and stop */
+
+    bits += (termios->c_cflag & CSIZE) == CS8   ? 8
+            : (termios->c_cflag & CSIZE) == CS7 ? 7
+            : (termios->c_cflag & CSIZE) == CS6 ? 6
+                                                : 5;
+    bits += termios->c_cflag & CSTOPB ? 1 : 0;
+    bits += termios->c_cflag & PARENB ? 1 : 0;
+    return 1024 * bits * UINT64_C(1000000000) /
+           strtoul(baud ? baud : "9600", NULL, 10);
+}
+
 static int read_settings(const struct hcl_spec *spec, struct termios *termios,
                          tcflag_t *ret_speed, struct hcl_err *err)
 {
@@ -331,6 +386,7 @@ static int serial_open(struct hcl_device *device, const struct hcl_spec *spec,
         return hcl_err_sys(err, errno == EINVAL ? -EIO : -errno,
                            "cannot open %s", path);
     }
+    hcl_device_service(device)->kib_ns = line_kib_ns(spec, &termios);
     rc = set_up(serial->fd, path, &termios, speed, err);
     if (rc == 0) {
         rc = hcl_source_new(&serial->source, hcl_device_loop(device),
@@ -360,6 +416,7 @@ static uint16_t serial_handle_open(struct hcl_device *device,
     struct serial *serial = hcl_device_state(device);
     struct serial_handle *state = hcl_handle_state(handle);
 
+    state->last = &state->reads;
     state->next = serial->handles;
     serial->handles = state;
     return HCLIF_STATUS_OK;
@@ -381,17 +438,17 @@ static void serial_submit(struct hcl_device *device, struct hcl_job *job)
 {
     struct serial *serial = hcl_device_state(device);
     struct serial_handle *handle = hcl_handle_state(job->handle);
-    struct serial_job *state = job->state;
 
     if (serial->failure.code) {
         hcl_job_fail(job, HCLIF_STATUS_GONE, serial->failure.text);
     } else if (job->opcode == HCLIF_OP_WRITE) {
-        hcl_turns_add(&serial->writes, &state->turn, job);
-        serve_writes(device);
+        serial->writing = job;
+        serial->written = 0;
+        serve_write(device);
     } else if (job->rx_bytes == 0) {
         hcl_job_complete(job, HCLIF_STATUS_INVALID, 0, 0);
     } else {
-        hcl_turns_add(&handle->reads, &state->turn, job);
+        add_read(handle, job);
         serve_reads(handle);
     }
 }
@@ -400,20 +457,13 @@ static void serial_cancel(struct hcl_device *device, struct hcl_job *job)
 {
     struct serial *serial = hcl_device_state(device);
     struct serial_handle *handle = hcl_handle_state(job->handle);
-    struct serial_job *state = job->state;
-    bool had_line = job == serial->writing;
 
-    if (had_line) {
+    if (job == serial->writing) {
         serial->writing = NULL;
-    } else if (job->opcode == HCLIF_OP_WRITE) {
-        hcl_turns_remove(&serial->writes, &state->turn);
     } else {
-        hcl_turns_remove(&handle->reads, &state->turn);
+        take_read(handle, find_read(handle, job));
     }
     hcl_job_complete(job, HCLIF_STATUS_CANCELLED, 0, 0);
-    if (had_line) {
-        serve_writes(device);
-    }
 }
 
 static const char *const serial_keys[] = {
@@ -430,6 +480,8 @@ const struct hcl_class hcl_class_serial = {
     .handle_bytes = sizeof(struct serial_handle),
     .job_bytes = sizeof(struct serial_job),
     .keys = serial_keys,
+    /* The kernel buffers: when a write is done says nothing about the line. */
+    .service = {.depth = 1, .opcodes = "4", .job_ns = 1000},
     .open = serial_open,
     .close = serial_close,
     .handle_open = serial_handle_open,

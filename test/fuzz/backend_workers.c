@@ -153,6 +153,7 @@ static void say_anything(struct fuzz_input *input, struct process *process,
         memset(&message.connect, 0, sizeof(message.connect));
         message.connect.layout.num_queues = 1;
         message.connect.max_handles = 1;
+        message.connect.share.weight = 100;
         break;
     case HCL_MESSAGE_STATS:
         message.stats.connection = id;

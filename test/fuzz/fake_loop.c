@@ -33,6 +33,11 @@ uint64_t hcl_now_us(void)
     return fake_now_us;
 }
 
+uint64_t hcl_now_ns(void)
+{
+    return fake_now_us * 1000;
+}
+
 /* ---- Timers ------------------------------------------------------------ */
 
 void hcl_timer_start(struct hcl_timer *timer, struct hcl_loop *loop,

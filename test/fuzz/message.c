@@ -34,6 +34,10 @@ static void check_connect(const struct hcl_message_connect *connect)
     assert((uint64_t)hcl_layout_ro_pages(l) + hcl_layout_rw_pages(l) <=
            HCL_MAX_REFS);
     assert(connect->max_handles >= 1 && connect->max_handles <= UINT16_MAX);
+    assert(connect->share.weight >= 1 &&
+           connect->share.weight <= HCL_WEIGHT_MAX);
+    assert(connect->share.max_requests_per_s <= HCL_MAX_REQUESTS_PER_S);
+    assert(connect->share.max_kib_per_s <= HCL_MAX_KIB_PER_S);
 }
 
 static void check_message(const struct hcl_message *m)

@@ -77,8 +77,8 @@ static void connect_guest(struct guest *guest, struct fuzz_input *in)
         hcl_consumer_init(&guest->queues[i].completions, guest->rw.mine + ring,
                           hcl_layout_slots(l), &front->event[i].position);
     }
-    setup.id = (uint32_t)(guest - guests);
     setup.layout = *l;
+    setup.share = devices_share((unsigned int)(guest - guests));
     setup.max_handles = guest->max_handles;
     setup.ro = guest->ro.theirs;
     setup.rw = guest->rw.theirs;
@@ -218,6 +218,7 @@ static void serve(struct guest *guest, uint32_t budget)
 {
     uint32_t before[REGION_MAX_QUEUES] = {0};
     uint32_t last = 0, num_queues = guest->layout.num_queues;
+    uint32_t first = guest->connection->next_queue;
     enum hcl_serve served;
     bool fault;
 
@@ -225,10 +226,13 @@ static void serve(struct guest *guest, uint32_t budget)
     for (uint32_t i = 0; i < num_queues; i++) {
         before[i] = guest->connection->queues[i].requests.position;
     }
-    served = hcl_connection_serve(guest->connection, budget);
+    served = hcl_connection_serve(guest->connection, budget * HCL_REQUEST_NS);
+    hcl_device_flush(device);
     for (uint32_t i = 0; i < num_queues; i++) {
-        if (guest->connection->queues[i].requests.position != before[i]) {
-            last = i;
+        uint32_t at = (first + i) % num_queues; /* as they are served */
+
+        if (guest->connection->queues[at].requests.position != before[at]) {
+            last = at;
         }
     }
     /* A wrong sequence is found in a slot that is not taken. */
@@ -312,6 +316,7 @@ static void scribble(struct guest *guest, struct fuzz_input *in)
 static void device_step(struct fuzz_input *in)
 {
     devices_step(in);
+    hcl_device_poll(device);
     hcl_loop_poll(loop, 0);
     hcl_device_flush(device);
     check_guests();

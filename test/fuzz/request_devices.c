@@ -29,7 +29,8 @@ struct held {
 
 static struct held held[MAX_HELD];
 static unsigned int num_held, num_open;
-static bool moves, refuses;
+static bool moves, refuses, capped;
+static uint32_t depth; /* 0: no limit */
 
 static uint32_t sum_of(const struct hcl_job *job)
 {
@@ -45,7 +46,13 @@ static uint32_t sum_of(const struct hcl_job *job)
 static int hold_open(struct hcl_device *device, const struct hcl_spec *spec,
                      struct hcl_err *err)
 {
-    (void)device;
+    struct hcl_service *service = hcl_device_service(device);
+
+    service->depth = depth;
+    service->units = depth / 2;
+    service->measured = depth & 1;
+    service->opcodes = "4,5,200";
+    service->job_ns = 1000;
     (void)spec;
     (void)err;
     return 0;
@@ -100,6 +107,17 @@ static void hold_end(unsigned int index, uint16_t status, uint32_t rx_bytes)
     }
 }
 
+/* Jobs that occupy the device. */
+static unsigned int num_busy(void)
+{
+    unsigned int count = 0;
+
+    for (unsigned int i = 0; i < num_held; i++) {
+        count += held[i].job->opcode != HCLIF_OP_READ;
+    }
+    return count;
+}
+
 static void hold_submit(struct hcl_device *device, struct hcl_job *job)
 {
     uint8_t *state = job->state;
@@ -107,6 +125,7 @@ static void hold_submit(struct hcl_device *device, struct hcl_job *job)
     (void)device;
     assert(job->tx && job->rx && *state == 0 && num_held < MAX_HELD);
     assert(moves || (!region_has(job->tx) && !region_has(job->rx)));
+    assert(depth == 0 || job->opcode == HCLIF_OP_READ || num_busy() < depth);
     *state = 1;
     held[num_held].job = job;
     held[num_held++].sum = sum_of(job);
@@ -308,7 +327,10 @@ const char *devices_start(struct fuzz_input *in,
     num_held = num_open = 0;
     refuses = false;
     fake_ready = ready;
+    fake_now_us = 0;
     moves = which & 1;
+    capped = which & 16;
+    depth = which & 32 ? 2 + (which >> 6) : 0;
     switch (which % 5) {
     case 0:
         *ret_class = hcl_class_find("echo");
@@ -325,11 +347,24 @@ const char *devices_start(struct fuzz_input *in,
     }
 }
 
+struct hcl_share devices_share(unsigned int guest)
+{
+    struct hcl_share share = HCL_SHARE_DEFAULT;
+
+    share.weight += guest * 50;
+    if (capped && guest == 0) {
+        share.max_requests_per_s = 1000;
+        share.max_kib_per_s = 1;
+    }
+    return share;
+}
+
 void devices_step(struct fuzz_input *in)
 {
     static const int reasons[] = {0, -EIO, -ECHILD, 0};
     uint32_t what = fuzz_u8(in);
 
+    fake_now_us += what * UINT64_C(10);
     switch (what & 3) {
     case 0:
         if (num_held > 0) {

@@ -11,6 +11,7 @@
 
 #include "class.h"
 #include "fuzz.h"
+#include "share.h"
 
 /* An opcode of the holding class, which ends such jobs at once. */
 #define CLASS_OPCODE_HELD 200
@@ -19,7 +20,13 @@
 const char *devices_start(struct fuzz_input *in,
                           const struct hcl_class **ret_class);
 
-/* Something happens to the device; hcl_loop_poll must follow. */
+/* What a guest gets of the device: with some, one of them has caps. */
+struct hcl_share devices_share(unsigned int guest);
+
+/*
+ * Something happens to the device, and time passes; hcl_device_poll and
+ * hcl_loop_poll must follow.
+ */
 void devices_step(struct fuzz_input *in);
 
 /* The class has lost its helper process: the worker would end now. */

@@ -1,112 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* connection.c, request.c and job.c against doc/protocol.md 3.3 to 5. */
-#include "test_backend_rig.h"
-
-/* ---- A class that holds its jobs until it is told ----------------------- */
-
-#define HELD 128
-
-static struct hcl_job *held[HELD];
-static unsigned int num_held;
-static unsigned int num_open;
-static unsigned int num_cancelled;
-static uint64_t cancelled[HELD]; /* their arguments */
-static uint16_t open_status;
-static struct hclif_request *changing_slot; /* while a handle opens */
-
-static int hold_open(struct hcl_device *device, const struct hcl_spec *spec,
-                     struct hcl_err *err)
-{
-    (void)device;
-    (void)spec;
-    (void)err;
-    num_held = 0;
-    num_open = 0;
-    num_cancelled = 0;
-    open_status = HCLIF_STATUS_OK;
-    changing_slot = NULL;
-    return 0;
-}
-
-static void hold_close(struct hcl_device *device)
-{
-    (void)device;
-}
-
-static uint16_t hold_handle_open(struct hcl_device *device,
-                                 struct hcl_handle *handle)
-{
-    uint32_t *state = hcl_handle_state(handle);
-
-    (void)device;
-    assert_int_equal(*state, 0);
-    *state = 1;
-    num_open += open_status == HCLIF_STATUS_OK;
-    if (changing_slot) {
-        memset(changing_slot, 0xff, sizeof(*changing_slot));
-    }
-    return open_status;
-}
-
-static void hold_handle_close(struct hcl_device *device,
-                              struct hcl_handle *handle)
-{
-    (void)device;
-    (void)handle;
-    num_open--;
-}
-
-static void hold_submit(struct hcl_device *device, struct hcl_job *job)
-{
-    uint32_t *state = job->state;
-
-    (void)device;
-    assert_int_equal(*state, 0);
-    *state = 1;
-    held[num_held++] = job;
-}
-
-static void hold_cancel(struct hcl_device *device, struct hcl_job *job)
-{
-    (void)device;
-    cancelled[num_cancelled++] = job->argument;
-    for (unsigned int i = 0; i < num_held; i++) {
-        if (held[i] == job) {
-            held[i] = held[--num_held];
-        }
-    }
-    hcl_job_complete(job, HCLIF_STATUS_CANCELLED, 0, 0);
-}
-
-static const char *const no_keys[] = {NULL};
-
-#define HOLD_CLASS(more)                                                       \
-    .abi = HCL_CLASS_ABI, .name = "hold", .opcodes = "3,4,5,200",              \
-    .idempotent = "", .handle_bytes = sizeof(uint32_t),                        \
-    .job_bytes = sizeof(uint32_t), .keys = no_keys, .open = hold_open,         \
-    .close = hold_close, .handle_open = hold_handle_open,                      \
-    .handle_close = hold_handle_close, .submit = hold_submit,                  \
-    .cancel = hold_cancel, more
+#include "test_backend_hold.h"
 
 /* Looks at payloads, so that it must get private ones. */
 static const struct hcl_class hold_class = {HOLD_CLASS(.flags = 0)};
 static const struct hcl_class move_class = {
     HOLD_CLASS(.flags = HCL_CLASS_MOVES_BYTES)};
-
-struct fixture {
-    struct rig rig;
-    struct rig_guest guest;
-};
-
-static int set_up_class(void **state, const struct hcl_class *class)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-
-    assert_int_equal(rig_open(&f->rig, class, "name=dev0", NULL), 0);
-    rig_connect(&f->rig, &f->guest, 7);
-    *state = f;
-    return 0;
-}
 
 static int set_up(void **state)
 {
@@ -116,37 +15,6 @@ static int set_up(void **state)
 static int set_up_move(void **state)
 {
     return set_up_class(state, &move_class);
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-
-    rig_disconnect(&f->guest);
-    assert_int_equal(num_open, 0);
-    assert_int_equal(num_held, 0);
-    rig_close(&f->rig);
-    free(f);
-    return 0;
-}
-
-static struct hclif_request read_request(uint32_t tag)
-{
-    struct hclif_request request = {
-        .tag = tag, .opcode = HCLIF_OP_READ, .rx_bytes = 4};
-
-    return request;
-}
-
-static void complete_first(uint16_t status, uint32_t rx_bytes, uint16_t flags)
-{
-    struct hcl_job *job = held[0];
-
-    num_held--;
-    for (unsigned int i = 0; i < num_held; i++) {
-        held[i] = held[i + 1];
-    }
-    hcl_job_complete(job, status, rx_bytes, flags);
 }
 
 /* ---- Faults: one for each check, each fails without it ------------------ */
@@ -171,8 +39,7 @@ static void sequence_neither_old_nor_new_is_a_fault(void **state)
         (struct hclif_request *)(f->guest.ro + HCLIF_PAGE_BYTES);
 
     slot->sequence = 77;
-    assert_int_equal(hcl_connection_serve(f->guest.connection, 32),
-                     HCL_SERVE_FAULT);
+    assert_int_equal(rig_serve(&f->guest), HCL_SERVE_FAULT);
     assert_int_equal(hcl_connection_fault(f->guest.connection)->fault,
                      HCL_FAULT_SEQUENCE);
 }
@@ -293,8 +160,8 @@ static void each_pool_has_its_own_end(void **state)
     struct rig_guest other;
 
     rig_disconnect(&f->guest);
-    rig_connect_pools(&f->rig, &f->guest, 7, 1, 2);
-    rig_connect_pools(&f->rig, &other, 8, 2, 1);
+    rig_connect_pools(&f->rig, &f->guest, 1, 2);
+    rig_connect_pools(&f->rig, &other, 2, 1);
     request.flags = HCLIF_RX_POOL;
     request.rx_offset = HCLIF_PAGE_BYTES;
     rig_open_handle(&f->guest);
@@ -322,7 +189,7 @@ static void a_fault_touches_no_other_connection(void **state)
     struct fixture *f = *state;
     struct rig_guest other;
 
-    rig_connect(&f->rig, &other, 8);
+    rig_connect(&f->rig, &other);
     rig_open_handle(&other);
     rig_send(&other, read_request(1));
     expect_fault(f, read_request(1000), HCL_FAULT_TAG_RANGE, "1000");
@@ -343,16 +210,6 @@ static void a_slot_is_read_once(void **state)
 }
 
 /* ---- Handles ------------------------------------------------------------ */
-
-static uint16_t status_of(struct rig_guest *guest, struct hclif_request request)
-{
-    struct hclif_completion completion;
-
-    assert_int_equal(rig_send(guest, request), HCL_SERVE_IDLE);
-    assert_true(rig_take(guest, &completion));
-    assert_int_equal(completion.tag, request.tag);
-    return completion.status;
-}
 
 static void open_checks_its_number_and_argument(void **state)
 {
@@ -668,11 +525,11 @@ static void a_flood_uses_up_its_budget_only(void **state)
     for (uint32_t tag = 0; tag < RIG_SLOTS; tag++) {
         rig_put(&f->guest, read_request(tag));
     }
-    assert_int_equal(hcl_connection_serve(f->guest.connection, 10),
-                     HCL_SERVE_MORE);
+    assert_int_equal(
+        hcl_connection_serve(f->guest.connection, 10 * HCL_REQUEST_NS),
+        HCL_SERVE_MORE);
     assert_int_equal(num_held, 10);
-    assert_int_equal(hcl_connection_serve(f->guest.connection, 100),
-                     HCL_SERVE_IDLE);
+    assert_int_equal(rig_serve(&f->guest), HCL_SERVE_IDLE);
     assert_int_equal(num_held, RIG_SLOTS);
     /* No event was asked for, by all that; only before a sleep. */
     assert_int_equal(back->event[0].position, 0);
@@ -723,8 +580,7 @@ static void an_armed_connection_gets_the_next_event(void **state)
     /* It was not asked for: the backend looks by itself. */
     assert_false(hcl_producer_notify(&f->guest.requests));
     assert_false(hcl_connection_arm(f->guest.connection));
-    assert_int_equal(hcl_connection_serve(f->guest.connection, 32),
-                     HCL_SERVE_IDLE);
+    assert_int_equal(rig_serve(&f->guest), HCL_SERVE_IDLE);
     assert_true(hcl_connection_arm(f->guest.connection));
     rig_put(&f->guest, read_request(1));
     assert_true(hcl_producer_notify(&f->guest.requests));
@@ -741,7 +597,7 @@ static void alive_is_kept_and_watched(void **state)
     assert_true(hcl_connection_peer_alive(f->guest.connection));
     front->alive = 0;
     assert_false(hcl_connection_peer_alive(f->guest.connection));
-    rig_connect(&f->rig, &other, 9);
+    rig_connect(&f->rig, &other);
     back = (struct hclif_side *)other.rw;
     hcl_connection_free(other.connection);
     assert_int_equal(back->alive, 0);
@@ -755,7 +611,7 @@ static void the_end_cancels_jobs_and_sends_nothing(void **state)
     struct hclif_completion completion;
     struct rig_guest other;
 
-    rig_connect(&f->rig, &other, 9);
+    rig_connect(&f->rig, &other);
     rig_open_handle(&other);
     rig_send(&other, read_request(1));
     rig_send(&other, read_request(2));
@@ -776,7 +632,7 @@ static void the_end_cancels_the_newest_job_first(void **state)
     struct hclif_request request = {.opcode = HCLIF_OP_OPEN, .handle = 1};
     struct rig_guest other;
 
-    rig_connect(&f->rig, &other, 9);
+    rig_connect(&f->rig, &other);
     rig_open_handle(&other);
     rig_send(&other, request);
     rig_expect(&other, 0, HCLIF_STATUS_OK);
@@ -812,6 +668,7 @@ static void everything_is_counted(void **state)
     assert_int_equal(stats->completions, 2);
     assert_int_equal(stats->tx_bytes, 7);
     assert_int_equal(stats->rx_bytes, 9);
+    assert_int_equal(stats->queued, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

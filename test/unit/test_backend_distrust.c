@@ -112,6 +112,21 @@ static void an_option_that_nobody_knows_is_refused(void **state)
     want(0, "state", "2");
 }
 
+/* It is hcl.conf that says what a guest gets, and the name that counts. */
+static void a_guests_share_is_what_hcl_conf_says(void **state)
+{
+    (void)state;
+    start("name=dev0,class=echo,weight=guest2:200|guest3:300,"
+          "max-requests-per-s=guest*:50,max-kib-per-s=7",
+          NULL);
+    attach(SAYS_ITS_SHARE);
+    want(SAYS_ITS_SHARE, "state", "2");
+    publish(SAYS_ITS_SHARE, LIFE);
+    want(SAYS_ITS_SHARE, "error", "weight 300, 50 requests, 7 KiB");
+    stop();
+    assert_int_equal(result.code, 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +137,7 @@ int main(int argc, char **argv)
         TEST(a_fault_is_said_without_state_5),
         TEST(state_4_is_written_over_2_only),
         TEST(an_option_that_nobody_knows_is_refused),
+        BARE(a_guests_share_is_what_hcl_conf_says),
     };
 
     prepare(argc, argv);

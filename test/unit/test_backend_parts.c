@@ -22,6 +22,7 @@
 #include "hotplug.h"
 #include "offer.h"
 #include "run_lock.h"
+#include "share.h"
 #include "watch_path.h"
 
 /* ---- watch_path --------------------------------------------------------- */
@@ -172,6 +173,79 @@ static void allow_is_a_list_of_patterns(void **state)
     assert_false(hcl_device_config_allows(&config, ""));
     assert_int_equal(parse(&config, "name=a,class=b,allow=", ""), 0);
     assert_false(hcl_device_config_allows(&config, "hmi"));
+}
+
+/* ---- share -------------------------------------------------------------- */
+
+static struct hcl_share share_of(const char *text, const char *guest)
+{
+    struct hcl_device_config config;
+
+    assert_int_equal(parse(&config, text, ""), 0);
+    return hcl_share_of(&config.spec, guest);
+}
+
+static void guests_have_equal_shares_without_caps(void **state)
+{
+    struct hcl_share share = share_of("name=a,class=b", "anybody");
+
+    (void)state;
+    assert_int_equal(share.weight, HCL_WEIGHT_DEFAULT);
+    assert_int_equal(share.max_requests_per_s, 0);
+    assert_int_equal(share.max_kib_per_s, 0);
+}
+
+static void shares_go_by_the_guests_names(void **state)
+{
+    static const char text[] = "name=a,class=b,weight=nav-*:300|hmi:0x10|*:50,"
+                               "max-requests-per-s=x:y:7|hmi:1000000,"
+                               "max-kib-per-s=nav-1:0|99";
+
+    (void)state;
+    assert_int_equal(share_of(text, "nav-1").weight, 300);
+    assert_int_equal(share_of(text, "hmi").weight, 16);
+    assert_int_equal(share_of(text, "other").weight, 50);
+    assert_int_equal(share_of(text, "hmi").max_requests_per_s, 1000000);
+    assert_int_equal(share_of(text, "other").max_requests_per_s, 0);
+    assert_int_equal(share_of(text, "x:y").max_requests_per_s, 7);
+    assert_int_equal(share_of(text, "nav-1").max_kib_per_s, 0);
+    assert_int_equal(share_of(text, "nav-2").max_kib_per_s, 99);
+    assert_int_equal(share_of("name=a,class=b,weight=x:1", "y").weight,
+                     HCL_WEIGHT_DEFAULT);
+}
+
+static void shares_with_mistakes_are_refused(void **state)
+{
+    static const char *const values[] = {
+        "weight=",
+        "weight=0",
+        "weight=1001",
+        "weight=x",
+        "weight=a:",
+        "weight=:5",
+        "weight=a:5|",
+        "weight=|5",
+        "weight=a:5||b:5",
+        "weight=a:5|b:0",
+        "weight=5 0",
+        "weight=00000000000000000000000000000005",
+        "max-requests-per-s=1000001",
+        "max-requests-per-s=-1",
+        "max-kib-per-s=1000000001",
+    };
+    struct hcl_device_config config;
+    char text[128];
+
+    (void)state;
+    for (unsigned int i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        struct hcl_err err = {0};
+
+        snprintf(text, sizeof(text), "name=a,class=b,%s", values[i]);
+        assert_int_equal(hcl_device_config_parse(&config, text, &err), -EINVAL);
+        assert_non_null(strstr(err.text, "PATTERN:NUMBER"));
+        assert_memory_equal(err.text, values[i],
+                            (size_t)(strchr(values[i], '=') - values[i]));
+    }
 }
 
 /* ---- bounce ------------------------------------------------------------- */
@@ -472,6 +546,9 @@ int main(void)
         cmocka_unit_test(each_time_of_a_device_has_a_key),
         cmocka_unit_test(items_with_mistakes_are_refused),
         cmocka_unit_test(allow_is_a_list_of_patterns),
+        cmocka_unit_test(guests_have_equal_shares_without_caps),
+        cmocka_unit_test(shares_go_by_the_guests_names),
+        cmocka_unit_test(shares_with_mistakes_are_refused),
         cmocka_unit_test(bounce_bytes_belong_to_one_request),
         cmocka_unit_test(bounce_of_an_empty_pool_takes_empty_payloads),
         cmocka_unit_test(references_are_named_by_what_they_are_for),

@@ -25,6 +25,7 @@
 #define RIG_POOL_PAGES 64
 #define RIG_SLOTS 64
 #define RIG_HANDLES 4
+#define RIG_BUDGET_NS 100000000 /* more than any test needs */
 
 struct rig {
     struct hcl_loop *loop;
@@ -96,11 +97,12 @@ static void *rig_pages(uint32_t count)
     return memset(pages, 0, bytes);
 }
 
-static void rig_connect_pools(struct rig *rig, struct rig_guest *guest,
-                              uint32_t id, uint32_t tx_pages, uint32_t rx_pages)
+static void rig_connect_as(struct rig *rig, struct rig_guest *guest,
+                           struct hcl_share share, uint32_t tx_pages,
+                           uint32_t rx_pages)
 {
     struct hcl_connection_setup setup = {
-        .id = id,
+        .share = share,
         .layout = {.num_queues = 1,
                    .ring_page_order = 0,
                    .tx_pages = tx_pages,
@@ -131,10 +133,20 @@ static void rig_connect_pools(struct rig *rig, struct rig_guest *guest,
                       &front->event[0].position);
 }
 
-__attribute__((unused)) static void
-rig_connect(struct rig *rig, struct rig_guest *guest, uint32_t id)
+__attribute__((unused)) static void rig_connect_pools(struct rig *rig,
+                                                      struct rig_guest *guest,
+                                                      uint32_t tx_pages,
+                                                      uint32_t rx_pages)
 {
-    rig_connect_pools(rig, guest, id, RIG_POOL_PAGES, RIG_POOL_PAGES);
+    struct hcl_share share = HCL_SHARE_DEFAULT;
+
+    rig_connect_as(rig, guest, share, tx_pages, rx_pages);
+}
+
+__attribute__((unused)) static void rig_connect(struct rig *rig,
+                                                struct rig_guest *guest)
+{
+    rig_connect_pools(rig, guest, RIG_POOL_PAGES, RIG_POOL_PAGES);
 }
 
 __attribute__((unused)) static void rig_disconnect(struct rig_guest *guest)
@@ -161,12 +173,22 @@ __attribute__((unused)) static void rig_put(struct rig_guest *guest,
     hcl_producer_put(&guest->requests, &request);
 }
 
+/* A turn of the worker for this guest. */
+__attribute__((unused)) static enum hcl_serve rig_serve(struct rig_guest *guest)
+{
+    enum hcl_serve served =
+        hcl_connection_serve(guest->connection, RIG_BUDGET_NS);
+
+    hcl_device_flush(guest->rig->device);
+    return served;
+}
+
 /* Puts one and has it served. */
 __attribute__((unused)) static enum hcl_serve
 rig_send(struct rig_guest *guest, struct hclif_request request)
 {
     rig_put(guest, request);
-    return hcl_connection_serve(guest->connection, 32);
+    return rig_serve(guest);
 }
 
 __attribute__((unused)) static bool rig_take(struct rig_guest *guest,
@@ -199,7 +221,9 @@ rig_wait(struct rig_guest *guest, uint32_t tag, uint16_t status)
 
     while (!rig_take(guest, &completion)) {
         assert_true(hcl_now_us() < end);
-        hcl_loop_poll(guest->rig->loop, 100000);
+        bool again = hcl_device_poll(guest->rig->device);
+
+        hcl_loop_poll(guest->rig->loop, again ? 0 : 100000);
         hcl_device_flush(guest->rig->device);
     }
     assert_int_equal(completion.tag, tag);

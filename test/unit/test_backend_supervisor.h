@@ -48,6 +48,7 @@ enum behaviour {
     LOSES_DEVICE_AND_HANGS,
     HANGS_TOO,
     LIES,
+    SAYS_ITS_SHARE,
 };
 
 static void say(uint32_t type, uint32_t connection, uint32_t reason,
@@ -94,6 +95,7 @@ static void hang(void)
 static void worker_connect(const struct hcl_message_connect *connect)
 {
     uint32_t id = connect->connection;
+    char text[HCL_ERR_TEXT];
 
     /* What is registered where, by its first reference. */
     if (connect->ro_offset != FIRST_REF << 12 ||
@@ -130,6 +132,12 @@ static void worker_connect(const struct hcl_message_connect *connect)
         say(HCL_MESSAGE_CONNECTED, id, 0, "");
     }
     switch (connect->devid) {
+    case SAYS_ITS_SHARE:
+        snprintf(text, sizeof(text), "weight %u, %u requests, %u KiB",
+                 connect->share.weight, connect->share.max_requests_per_s,
+                 connect->share.max_kib_per_s);
+        say(HCL_MESSAGE_CLOSED, id, HCL_CLOSE_FAULT, text);
+        break;
     case FINDS_FAULT:
         say(HCL_MESSAGE_CLOSED, id, HCL_CLOSE_FAULT, "tag in use: 7");
         break;

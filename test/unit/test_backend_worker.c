@@ -244,6 +244,7 @@ static void send_connect(unsigned int guest)
     message.connect.domid = 3;
     message.connect.incarnation = 1;
     message.connect.max_handles = 1;
+    message.connect.share.weight = 100;
     message.connect.layout.num_queues = 1;
     message.connect.remote_port[0] = 14;
     message.connect.ro_offset = 2 * (uint64_t)guest;

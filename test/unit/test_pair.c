@@ -187,7 +187,7 @@ static const char *back_serve(const struct pair *pair,
                               struct hcl_connection *connection)
 {
     while (hcl_connection_peer_alive(connection)) {
-        switch (hcl_connection_serve(connection, 8)) {
+        switch (hcl_connection_serve(connection, 8 * HCL_REQUEST_NS)) {
         case HCL_SERVE_FAULT:
             return "the guest has broken the protocol";
         case HCL_SERVE_MORE:
@@ -208,8 +208,8 @@ static void *back_thread(void *arg)
 {
     struct pair *pair = arg;
     struct hcl_connection_setup setup = {
-        .id = 1,
         .layout = pair->layout,
+        .share = HCL_SHARE_DEFAULT,
         .max_handles = 4,
         .ro = pair->ro,
         .rw = pair->rw,
