@@ -8,6 +8,7 @@
 
 /* One line for each class: its file defines hcl_class_<name>. */
 #define CLASSES(X)                                                             \
+    X(delay)                                                                   \
     X(echo)                                                                    \
     X(rng)                                                                     \
     X(serial)

@@ -341,6 +341,12 @@ const char *devices_start(struct fuzz_input *in,
     case 2:
         *ret_class = hcl_class_find("serial");
         return specs[which / 5 % (sizeof(specs) / sizeof(*specs))];
+    case 3:
+        if (which & 64) {
+            *ret_class = hcl_class_find("delay");
+            return which & 128 ? "units=3" : "job-us=300,kib-ns=1000,depth=1";
+        }
+        /* fall through */
     default:
         *ret_class = moves ? &move_class : &hold_class;
         return "";
