@@ -17,6 +17,7 @@
 #include "device_list.h"
 #include "fuzz.h"
 #include "settings.h"
+#include "share.h"
 
 #define PATH_BYTES 64
 #define FILE_MAX_BYTES (1u << 20) /* as in common/config.c */
@@ -69,6 +70,9 @@ static void check_spec(const struct hcl_spec *spec)
 
 static void check_device(const struct hcl_device_config *config)
 {
+    struct hcl_share share = hcl_share_of(&config->spec, "guest1");
+
+    assert(hcl_share_ok(&share));
     assert(hcl_spec_name_ok(config->name));
     assert(hcl_spec_name_ok(config->class_name));
     assert(config->limits.max_queues == 1);

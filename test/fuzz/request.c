@@ -214,6 +214,20 @@ static void check_guests(void)
     }
 }
 
+/*
+ * The guest has had more requests out, without taking completions, than its
+ * ring has slots: the last ones have overwritten the first.  Its own loss.
+ */
+static bool lost_count(const struct guest *guest)
+{
+    bool lost = false;
+
+    for (uint32_t i = 0; i < guest->layout.num_queues; i++) {
+        lost |= guest->queues[i].in_flight > hcl_layout_slots(&guest->layout);
+    }
+    return lost;
+}
+
 static void serve(struct guest *guest, uint32_t budget)
 {
     uint32_t before[REGION_MAX_QUEUES] = {0};
@@ -241,6 +255,12 @@ static void serve(struct guest *guest, uint32_t budget)
         hcl_connection_fault(guest->connection)->fault != HCL_FAULT_SEQUENCE;
     for (uint32_t i = 0; i < num_queues; i++) {
         note_taken(guest, i, before[i], fault && i == last);
+    }
+    if (lost_count(guest)) {
+        hcl_connection_free(guest->connection);
+        guest->connection = NULL;
+        check_guests();
+        return;
     }
     check_guests();
     if (served == HCL_SERVE_FAULT) {

@@ -103,7 +103,7 @@ $(foreach kind,san cov,\
 FUZZ_PARSERS := $(addprefix common/,config.c handshake.c layout.c ring.c \
 		spec.c) \
 	$(addprefix backend/,attachment_nodes.c device_config.c device_list.c \
-		message.c offer.c request.c settings.c watch_path.c) \
+		message.c offer.c request.c settings.c share.c watch_path.c) \
 	$(addprefix frontend/,attachment.c list.c offer.c queue.c result.c) \
 	$(addprefix tools/,item.c save_file.c xl_command.c)
 FUZZ_COVERAGE ?= 90
