@@ -3,10 +3,14 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #define WORD_BITS 64
+
+static size_t warm_bytes(const struct hcl_bounce *bounce)
+{
+    return bounce->size < HCL_BOUNCE_WARM ? bounce->size : HCL_BOUNCE_WARM;
+}
 
 int hcl_bounce_init(struct hcl_bounce *bounce, size_t size, struct hcl_err *err)
 {
@@ -14,7 +18,9 @@ int hcl_bounce_init(struct hcl_bounce *bounce, size_t size, struct hcl_err *err)
     /* One more than needed, so that a pool of no pages has a pointer too. */
     bounce->bytes = calloc(size + 1, 1);
     bounce->used = calloc(size / WORD_BITS + 1, sizeof(*bounce->used));
-    if (!bounce->bytes || !bounce->used) {
+    bounce->warm = calloc(warm_bytes(bounce) + 1, 1);
+    bounce->warm_used = false;
+    if (!bounce->bytes || !bounce->used || !bounce->warm) {
         hcl_bounce_clear(bounce);
         return hcl_err_set(err, -ENOMEM, "no memory for %zu bounce bytes",
                            size);
@@ -26,7 +32,9 @@ void hcl_bounce_clear(struct hcl_bounce *bounce)
 {
     free(bounce->bytes);
     free(bounce->used);
+    free(bounce->warm);
     bounce->bytes = NULL;
+    bounce->warm = NULL;
     bounce->used = NULL;
     bounce->size = 0;
 }
@@ -73,13 +81,22 @@ void *hcl_bounce_take(struct hcl_bounce *bounce, size_t offset, size_t count)
             bounce->used[i] |= word_mask(i, offset, count);
         }
     }
+    if (!bounce->warm_used && count <= warm_bytes(bounce)) {
+        bounce->warm_used = true;
+        return bounce->warm;
+    }
     return bounce->bytes + offset;
 }
 
-void hcl_bounce_give(struct hcl_bounce *bounce, size_t offset, size_t count)
+void hcl_bounce_give(struct hcl_bounce *bounce, const void *piece,
+                     size_t offset, size_t count)
 {
     size_t last;
 
+    if (piece == bounce->warm) {
+        assert(bounce->warm_used);
+        bounce->warm_used = false;
+    }
     assert(offset <= bounce->size && count <= bounce->size - offset);
     if (count == 0) {
         return;

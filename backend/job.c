@@ -64,11 +64,11 @@ static void release_entry(struct hcl_entry *entry, uint32_t rx_bytes)
     end_turn(entry, rx_bytes);
     if (!(c->device->class->flags & HCL_CLASS_MOVES_BYTES)) {
         if (entry->flags & HCLIF_TX_POOL) {
-            hcl_bounce_give(&c->tx_bounce, entry->tx_offset,
+            hcl_bounce_give(&c->tx_bounce, entry->job.tx, entry->tx_offset,
                             entry->job.tx_bytes);
         }
         if (entry->flags & HCLIF_RX_POOL) {
-            hcl_bounce_give(&c->rx_bounce, entry->rx_offset,
+            hcl_bounce_give(&c->rx_bounce, entry->job.rx, entry->rx_offset,
                             entry->job.rx_bytes);
         }
     }

@@ -161,7 +161,8 @@ static bool place_bounce(struct hcl_connection *c, struct hcl_job *job,
         job->rx = hcl_bounce_take(&c->rx_bounce, r->rx_offset, r->rx_bytes);
         if (!job->rx) {
             if (r->flags & HCLIF_TX_POOL) {
-                hcl_bounce_give(&c->tx_bounce, r->tx_offset, r->tx_bytes);
+                hcl_bounce_give(&c->tx_bounce, job->tx, r->tx_offset,
+                                r->tx_bytes);
             }
             return false;
         }

@@ -256,24 +256,48 @@ static void bounce_bytes_belong_to_one_request(void **state)
 
     (void)state;
     assert_int_equal(hcl_bounce_init(&bounce, 1000, NULL), 0);
-    for (size_t offset = 0; offset <= 200; offset += 7) {
-        for (size_t count = 1; count <= 200; count += 13) {
-            uint8_t *bytes = hcl_bounce_take(&bounce, offset, count);
+    for (size_t offset = 0; offset < 200; offset++) {
+        for (size_t count = 1; count < 200; count++) {
+            uint8_t *bytes = hcl_bounce_take(&bounce, offset, count), *other;
 
-            assert_ptr_equal(bytes, bounce.bytes + offset);
+            assert_ptr_equal(bytes, bounce.warm);
             assert_null(hcl_bounce_take(&bounce, offset, 1));
             assert_null(hcl_bounce_take(&bounce, offset + count - 1, 1));
             if (offset > 0) {
-                assert_non_null(hcl_bounce_take(&bounce, offset - 1, 1));
-                hcl_bounce_give(&bounce, offset - 1, 1);
+                other = hcl_bounce_take(&bounce, offset - 1, 1);
+                assert_ptr_equal(other, bounce.bytes + offset - 1);
+                hcl_bounce_give(&bounce, other, offset - 1, 1);
             }
-            assert_non_null(hcl_bounce_take(&bounce, offset + count, 1));
-            hcl_bounce_give(&bounce, offset + count, 1);
-            hcl_bounce_give(&bounce, offset, count);
+            other = hcl_bounce_take(&bounce, offset + count, 1);
+            assert_ptr_equal(other, bounce.bytes + offset + count);
+            hcl_bounce_give(&bounce, bytes, offset, count);
+            /* Warm again, whatever was given back before. */
+            assert_ptr_equal(hcl_bounce_take(&bounce, offset, count),
+                             bounce.warm);
+            hcl_bounce_give(&bounce, other, offset + count, 1);
+            hcl_bounce_give(&bounce, bounce.warm, offset, count);
         }
     }
     assert_non_null(hcl_bounce_take(&bounce, 0, 1000));
     assert_non_null(hcl_bounce_take(&bounce, 1000, 0));
+    hcl_bounce_clear(&bounce);
+}
+
+static void bounce_of_much_is_not_warm(void **state)
+{
+    const size_t size = 2 * HCL_BOUNCE_WARM;
+    struct hcl_bounce bounce = {0};
+    uint8_t *bytes;
+
+    (void)state;
+    assert_int_equal(hcl_bounce_init(&bounce, size, NULL), 0);
+    bytes = hcl_bounce_take(&bounce, 5, HCL_BOUNCE_WARM + 1);
+    assert_ptr_equal(bytes, bounce.bytes + 5);
+    hcl_bounce_give(&bounce, bytes, 5, HCL_BOUNCE_WARM + 1);
+    bytes = hcl_bounce_take(&bounce, 5, HCL_BOUNCE_WARM);
+    assert_ptr_equal(bytes, bounce.warm);
+    memset(bytes, 1, HCL_BOUNCE_WARM);
+    hcl_bounce_give(&bounce, bytes, 5, HCL_BOUNCE_WARM);
     hcl_bounce_clear(&bounce);
 }
 
@@ -550,6 +574,7 @@ int main(void)
         cmocka_unit_test(shares_go_by_the_guests_names),
         cmocka_unit_test(shares_with_mistakes_are_refused),
         cmocka_unit_test(bounce_bytes_belong_to_one_request),
+        cmocka_unit_test(bounce_of_much_is_not_warm),
         cmocka_unit_test(bounce_of_an_empty_pool_takes_empty_payloads),
         cmocka_unit_test(references_are_named_by_what_they_are_for),
         cmocka_unit_test(scripts_are_told_who_and_inherit_nothing),
