@@ -178,12 +178,11 @@ void hcl_loop_free(struct hcl_loop *loop)
     free(loop);
 }
 
-unsigned int hcl_loop_poll(struct hcl_loop *loop, int64_t timeout_us)
+int hcl_loop_poll(struct hcl_loop *loop, int64_t timeout_us)
 {
     struct epoll_event events[BATCH];
     struct hcl_source *source;
-    unsigned int ran = 0;
-    int timeout_ms, count, i;
+    int timeout_ms, count, i, ran = 0;
 
     if (timeout_us < 0) {
         timeout_ms = -1;
@@ -193,6 +192,9 @@ unsigned int hcl_loop_poll(struct hcl_loop *loop, int64_t timeout_us)
         timeout_ms = (int)((timeout_us + 999) / 1000);
     }
     count = epoll_wait(loop->epoll_fd, events, BATCH, timeout_ms);
+    if (count < 0) {
+        return -EINTR; /* nothing else can be wrong */
+    }
     loop->depth++;
     for (i = 0; i < count; i++) {
         source = events[i].data.ptr;

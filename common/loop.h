@@ -29,9 +29,9 @@ void hcl_loop_stop(struct hcl_loop *loop);
 
 /*
  * Dispatches what is ready, waiting at most @timeout_us (-1: for ever).
- * Returns the number of callbacks that ran.
+ * Returns the number of callbacks that ran, or -EINTR after a signal handler.
  */
-unsigned int hcl_loop_poll(struct hcl_loop *loop, int64_t timeout_us);
+int hcl_loop_poll(struct hcl_loop *loop, int64_t timeout_us);
 
 /* A descriptor that is readable when hcl_loop_poll(loop, 0) has work. */
 int hcl_loop_fd(const struct hcl_loop *loop);

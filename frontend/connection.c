@@ -467,9 +467,20 @@ void hcl_connection_serve(struct hcl_connection *connection)
     }
 }
 
+bool hcl_connection_serves(const struct hcl_connection *connection)
+{
+    return connection->own == HCL_STATE_CONNECTED && !connection->broken &&
+           hcl_load_once(&connection->memory.back->alive);
+}
+
 bool hcl_connection_arm(struct hcl_connection *connection)
 {
-    return !connection->look && hcl_session_arm(connection->session);
+    if (connection->look) {
+        return false;
+    }
+    /* Of what cannot be served an event or a timer will tell. */
+    return !hcl_connection_serves(connection) ||
+           hcl_session_arm(connection->session);
 }
 
 void hcl_connection_process(struct hcl_connection *connection)

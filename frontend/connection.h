@@ -94,6 +94,9 @@ void hcl_connection_process(struct hcl_connection *connection);
 /* Only looks at the rings. */
 void hcl_connection_serve(struct hcl_connection *connection);
 
+/* Whether the rings are of use: hcl_connection_serve would look at them. */
+bool hcl_connection_serves(const struct hcl_connection *connection);
+
 /* Before sleeping: asks for an event.  False: there is something to do now. */
 __attribute__((warn_unused_result)) bool
 hcl_connection_arm(struct hcl_connection *connection);

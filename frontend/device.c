@@ -2,8 +2,6 @@
 #include "device.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,24 +86,12 @@ static uint64_t deadline(int timeout_ms)
                           : hcl_now_us() + (uint64_t)timeout_ms * 1000;
 }
 
-/* What poll() takes; rounded up, so that it does not spin at the end. */
-static int poll_timeout(uint64_t deadline_us, uint64_t now_us)
-{
-    uint64_t left_ms;
-
-    if (deadline_us == HCL_FOR_EVER) {
-        return -1;
-    }
-    left_ms = (deadline_us - now_us + 999) / 1000;
-    return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
-}
-
 /* Looks for a completion for a while.  False: there was none. */
 static bool look_for_answer(struct hcl_device *device)
 {
     const struct hcl_queue *queue = &device->session.queue;
 
-    if (!queue->in_flight) {
+    if (!queue->in_flight || !hcl_connection_serves(&device->connection)) {
         return false;
     }
     hcl_spin_begin(&device->spin);
@@ -119,15 +105,15 @@ static bool look_for_answer(struct hcl_device *device)
 }
 
 /* Sleeps until something happens.  -EINTR after a signal handler ran. */
-static int sleep_for_event(struct hcl_device *device, int timeout_ms)
+static int sleep_for_event(struct hcl_device *device, int64_t timeout_us)
 {
-    struct pollfd ready = {.fd = hcl_loop_fd(device->loop), .events = POLLIN};
-    const struct hcl_queue *queue = &device->session.queue;
     int ret;
 
     hcl_spin_sleep(&device->spin);
-    ret = poll(&ready, 1, timeout_ms) < 0 ? -errno : 0;
-    hcl_spin_woke(&device->spin, hcl_queue_ready(queue));
+    ret = hcl_loop_poll(device->loop, timeout_us);
+    hcl_spin_woke(&device->spin, hcl_queue_ready(&device->session.queue));
+    device->processed_ms = coarse_ms();
+    hcl_connection_process(&device->connection);
     return ret;
 }
 
@@ -137,6 +123,7 @@ static int drive(struct hcl_device *device, int timeout_ms, bool interruptible,
                  const void *arg)
 {
     uint64_t now = 0, deadline_us = 0;
+    int ret;
 
     process_if_due(device);
     for (;;) {
@@ -159,13 +146,16 @@ static int drive(struct hcl_device *device, int timeout_ms, bool interruptible,
         if (now >= deadline_us) {
             return -ETIMEDOUT;
         }
-        /* poll says whether there is more than the rings. */
-        if (hcl_connection_arm(&device->connection) &&
-            sleep_for_event(device, poll_timeout(deadline_us, now)) == -EINTR &&
-            interruptible) {
+        if (!hcl_connection_arm(&device->connection)) {
+            process(device);
+            continue;
+        }
+        ret = sleep_for_event(device, deadline_us == HCL_FOR_EVER
+                                          ? -1
+                                          : (int64_t)(deadline_us - now));
+        if (ret == -EINTR && interruptible) {
             return -EINTR;
         }
-        process(device);
     }
 }
 
@@ -475,8 +465,8 @@ int hcl_process(struct hcl_device *device, struct hcl_err *err)
 void hcl_device_progress(struct hcl_device *device)
 {
     hcl_connection_serve(&device->connection);
-    if (!device->session.done.first) {
-        process(device);
+    if (!device->session.done.first && device->exposed) {
+        process(device); /* its event, perhaps: the descriptor is readable */
     } else {
         process_if_due(device);
     }

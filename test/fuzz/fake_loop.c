@@ -206,7 +206,7 @@ void hcl_loop_free(struct hcl_loop *loop)
     free(loop);
 }
 
-unsigned int hcl_loop_poll(struct hcl_loop *loop, int64_t timeout_us)
+int hcl_loop_poll(struct hcl_loop *loop, int64_t timeout_us)
 {
     unsigned int ran;
 

@@ -638,7 +638,7 @@ static void do_nothing(int signal)
     (void)signal;
 }
 
-static void poll_interrupted_by_a_signal_returns_0(void **state)
+static void poll_interrupted_by_a_signal_says_so(void **state)
 {
     struct sigaction action = {.sa_handler = do_nothing}, old;
     struct note note;
@@ -648,7 +648,7 @@ static void poll_interrupted_by_a_signal_returns_0(void **state)
     ready_source(&note, note_event);
     drain(note.fd);
     ualarm(5000, 5000);
-    assert_int_equal(hcl_loop_poll(loop, LONG_US), 0);
+    assert_int_equal(hcl_loop_poll(loop, LONG_US), -EINTR);
     ualarm(0, 0);
     assert_int_equal(note.calls, 0);
     sigaction(SIGALRM, &old, NULL);
@@ -879,7 +879,7 @@ int main(void)
         test(poll_does_not_cut_a_timeout_below_a_millisecond),
         test(poll_without_end_returns_when_a_timer_ran),
         test(poll_survives_a_huge_timeout),
-        test(poll_interrupted_by_a_signal_returns_0),
+        test(poll_interrupted_by_a_signal_says_so),
         test(run_ends_with_stop),
         test(loop_runs_again_after_a_stop),
         test(loop_descriptor_is_readable_while_a_source_has_work),
