@@ -87,7 +87,9 @@ void hcl_queue_send(struct hcl_queue *queue, struct hcl_request *request)
     queue->by_tag[request->tag] = request;
     queue->in_flight++;
     slot.tag = request->tag;
-    memcpy(slot.data, request->data, sizeof(slot.data));
+    if (!(request->flags & HCLIF_TX_POOL)) {
+        memcpy(slot.data, request->data, request->tx_bytes);
+    }
     hcl_producer_put(&queue->producer, &slot);
 }
 

@@ -45,13 +45,14 @@ struct hcl_request {
     uint32_t tx_offset;
     uint32_t rx_bytes;
     uint32_t rx_offset;
-    uint8_t data[HCLIF_REQUEST_DATA];
 
     void *tx_piece; /* temporary pieces of the pools; owned, or NULL */
     void *rx_piece;
     void *rx_copy; /* the program's memory to copy the answer to, or NULL */
 
-    struct hcl_result result; /* while DONE */
+    /* Not cleared between two requests. */
+    uint8_t data[HCLIF_REQUEST_DATA]; /* its first tx_bytes, if it has any */
+    struct hcl_result result;         /* while DONE */
 };
 
 /* First in, first out. */

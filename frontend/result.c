@@ -60,7 +60,8 @@ void hcl_result_completed(struct hcl_result *result,
 {
     uint32_t bytes = completion->rx_bytes;
 
-    memset(result, 0, sizeof(*result));
+    result->rx_bytes = 0;
+    result->text[0] = '\0';
     /* doc/protocol.md 4: an unknown status is IO. */
     result->status =
         completion->status < NUM_STATUSES ? completion->status : HCL_IO_ERROR;
@@ -70,6 +71,7 @@ void hcl_result_completed(struct hcl_result *result,
         result->rx_bytes = bytes;
     } else if (bytes <= HCLIF_COMPLETION_DATA) {
         memcpy(result->text, completion->data, bytes);
+        result->text[bytes] = '\0';
         hcl_text_clean(result->text);
     }
 }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,8 +67,10 @@ int hcl_session_pools(struct hcl_session *session, void *tx, uint32_t tx_bytes,
 void hcl_session_recycle(struct hcl_session *session,
                          struct hcl_request *request)
 {
-    memset(request, 0, sizeof(*request));
-    hcl_request_list_append(&session->idle, request);
+    /* What comes behind is written before it is read. */
+    memset(request, 0, offsetof(struct hcl_request, data));
+    /* First: the one that is in the processor's cache. */
+    hcl_request_list_insert(&session->idle, NULL, request);
 }
 
 /* A WAITING or SENT request, in no list, gets its result. */
