@@ -105,11 +105,23 @@ static void shrink(const struct hcl_spin *spin, struct hcl_spin_way *way)
     set_budget(spin, way, way->budget_ns / 2);
 }
 
+/* It was of no use: once more, and then never mind it for a while. */
+static void strike(struct hcl_spin_way *way)
+{
+    if (++way->strikes < STRIKES) {
+        return;
+    }
+    way->strikes = 0;
+    way->budget_ns = 0;
+    way->rests = way->rest;
+    way->rest = way->rest < MAX_REST / 2 ? 2 * way->rest : MAX_REST;
+}
+
 /*
  * After a sleep that was so short that looking would have been cheaper: this
- * way, tried for @tried_ns before it, should have longer, unless that was no less
- * than the sleep.  By half of it: the other half is what waking up takes, and
- * two peers that wait for each other's budgets must not drive them up.
+ * way, tried for @tried_ns before it, should have longer, unless that was no
+ * less than the sleep.  By half of it: the other half is what waking up takes,
+ * and two peers that wait for each other's budgets must not drive them up.
  */
 static void learn(const struct hcl_spin *spin, struct hcl_spin_way *way,
                   uint64_t tried_ns, uint64_t slept_ns)
@@ -118,13 +130,9 @@ static void learn(const struct hcl_spin *spin, struct hcl_spin_way *way,
         way->rests--;
     } else if (tried_ns < slept_ns) {
         set_budget(spin, way, tried_ns + slept_ns / 2);
-    } else if (++way->strikes < STRIKES) {
-        set_budget(spin, way, tried_ns);
     } else {
-        way->strikes = 0;
-        way->budget_ns = 0;
-        way->rests = way->rest;
-        way->rest = way->rest < MAX_REST / 2 ? 2 * way->rest : MAX_REST;
+        set_budget(spin, way, tried_ns);
+        strike(way);
     }
 }
 
@@ -207,7 +215,9 @@ bool hcl_spin_slow(struct hcl_spin *spin)
 
 /*
  * A yield that took no time gave the processor to nobody: what was found after
- * it came from elsewhere, and would have been found without.
+ * it came from elsewhere, and would have been found without.  And some
+ * schedulers take their time until they let the peer run: then sleeping, which
+ * makes them, is better.
  */
 static void learn_from_yield(struct hcl_spin *spin)
 {
@@ -219,15 +229,21 @@ static void learn_from_yield(struct hcl_spin *spin)
     } else {
         shrink(spin, &spin->plain);
     }
+    if (now - spin->way_ns > spin->sleep_ns) {
+        strike(&spin->yield);
+    } else {
+        grow(spin, &spin->yield, now - spin->way_ns);
+    }
 }
 
 void hcl_spin_found_late(struct hcl_spin *spin)
 {
     spin->counts.found++;
     settle_credit(spin, spin->now_ns - spin->began_ns);
-    grow(spin, spin->way, spin->now_ns - spin->way_ns);
     if (spin->way == &spin->yield) {
         learn_from_yield(spin);
+    } else {
+        grow(spin, spin->way, spin->now_ns - spin->way_ns);
     }
 }
 
@@ -257,6 +273,8 @@ void hcl_spin_woke(struct hcl_spin *spin, bool found)
     if (!found || slept_ns > SHORT_SLEEP_NS) {
         return;
     }
+    spin->sleep_ns =
+        spin->sleep_ns ? (7 * spin->sleep_ns + slept_ns) / 8 : slept_ns;
     learn(spin, &spin->plain, spin->spun_ns, slept_ns);
     if (spin->plain.rests > 0 && spin->yield_ns < slept_ns / YIELD_SHARE) {
         learn(spin, &spin->yield, spin->yielded_ns, slept_ns);

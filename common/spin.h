@@ -76,6 +76,7 @@ struct hcl_spin {
     uint64_t clock_ns; /* what it costs, measured */
     uint64_t yield_ns; /* the same, with nobody to yield to */
     uint64_t max_ns;   /* of a budget; 0: never looks twice */
+    uint64_t sleep_ns; /* how long short sleeps lasted lately */
     uint32_t percent;
     uint64_t credit_ns;   /* under the ceiling, with percent below 100 */
     uint64_t credited_ns; /* up to when */

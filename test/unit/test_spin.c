@@ -48,6 +48,7 @@ int clock_gettime(clockid_t id, struct timespec *now)
 /* A peer that is on this processor, too, runs for so long then. */
 static uint64_t peer_runs_ns;
 static uint64_t peer_ran_ns;
+static uint64_t here_runs_ns = 1 * US;
 
 int sched_yield(void)
 {
@@ -81,7 +82,7 @@ static uint64_t wait_for(enum place place, uint64_t after_ns)
     uint64_t began = clock_ns, ran;
 
     peer_ran_ns = 0;
-    peer_runs_ns = place == HERE ? 1 * US : 0;
+    peer_runs_ns = place == HERE ? here_runs_ns : 0;
     clock_looks = 0;
     hcl_spin_begin(&spin);
     do {
@@ -207,6 +208,19 @@ static void a_peer_on_our_processor_is_yielded_to(void **state)
     assert_in_range(wait_for(HERE, 1 * US), 1 * US, 3 * US);
 }
 
+/* A scheduler that lets us wait for long before the peer may run. */
+static void where_yielding_takes_longer_than_sleeping_it_is_given_up(void **s)
+{
+    (void)s;
+    start(200, 100);
+    here_runs_ns = 60 * US;
+    wait_often(1000, HERE, 1 * US);
+    yields = 0;
+    wait_often(1000, HERE, 1 * US);
+    assert_in_range(yields, 0, 10);
+    here_runs_ns = 1 * US;
+}
+
 static void a_peer_that_moves_away_is_spun_for_again(void **state)
 {
     (void)state;
@@ -316,6 +330,8 @@ int main(void)
         cmocka_unit_test(an_idle_peer_is_soon_not_waited_for_at_all),
         cmocka_unit_test(a_pause_now_and_then_changes_little),
         cmocka_unit_test(a_peer_on_our_processor_is_yielded_to),
+        cmocka_unit_test(
+            where_yielding_takes_longer_than_sleeping_it_is_given_up),
         cmocka_unit_test(a_peer_that_moves_away_is_spun_for_again),
         cmocka_unit_test(an_idle_peer_on_our_processor_is_not_yielded_to),
         cmocka_unit_test(where_yielding_is_dear_it_is_not_tried),
