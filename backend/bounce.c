@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WORD_BITS 64
 
@@ -39,47 +40,66 @@ void hcl_bounce_clear(struct hcl_bounce *bounce)
     bounce->size = 0;
 }
 
-/* The bits of word @index that stand for bytes of the range. */
-static uint64_t word_mask(size_t index, size_t offset, size_t count)
-{
-    size_t first = index * WORD_BITS;
-    size_t last = first + WORD_BITS - 1;
-    uint64_t mask = UINT64_MAX;
+/*
+ * The words that have bits of a range of bytes: in the first and in the last
+ * some of them, in those between all.  One word may be both.
+ */
+struct words {
+    size_t first, last;
+    uint64_t first_mask, last_mask;
+};
 
-    if (offset > first) {
-        mask <<= offset - first;
+static struct words words_of(size_t offset, size_t count)
+{
+    size_t end = offset + count - 1;
+    struct words words = {
+        .first = offset / WORD_BITS,
+        .last = end / WORD_BITS,
+        .first_mask = UINT64_MAX << (offset % WORD_BITS),
+        .last_mask = UINT64_MAX >> (WORD_BITS - 1 - end % WORD_BITS),
+    };
+
+    if (words.first == words.last) {
+        words.first_mask &= words.last_mask;
+        words.last_mask = words.first_mask;
     }
-    if (offset + count - 1 < last) {
-        mask &= UINT64_MAX >> (last - (offset + count - 1));
-    }
-    return mask;
+    return words;
 }
 
-static bool range_used(const struct hcl_bounce *bounce, size_t offset,
-                       size_t count)
+static bool range_used(const struct hcl_bounce *bounce,
+                       const struct words *words)
 {
-    size_t last = (offset + count - 1) / WORD_BITS;
+    uint64_t used = (bounce->used[words->first] & words->first_mask) |
+                    (bounce->used[words->last] & words->last_mask);
 
-    for (size_t i = offset / WORD_BITS; i <= last; i++) {
-        if (bounce->used[i] & word_mask(i, offset, count)) {
-            return true;
-        }
+    for (size_t i = words->first + 1; i < words->last; i++) {
+        used |= bounce->used[i];
     }
-    return false;
+    return used != 0;
+}
+
+/* Of the words between the first and the last. */
+static void set_between(struct hcl_bounce *bounce, const struct words *words,
+                        int octet)
+{
+    if (words->last > words->first + 1) {
+        memset(&bounce->used[words->first + 1], octet,
+               (words->last - words->first - 1) * sizeof(*bounce->used));
+    }
 }
 
 void *hcl_bounce_take(struct hcl_bounce *bounce, size_t offset, size_t count)
 {
     assert(offset <= bounce->size && count <= bounce->size - offset);
     if (count > 0) {
-        size_t last = (offset + count - 1) / WORD_BITS;
+        struct words words = words_of(offset, count);
 
-        if (range_used(bounce, offset, count)) {
+        if (range_used(bounce, &words)) {
             return NULL;
         }
-        for (size_t i = offset / WORD_BITS; i <= last; i++) {
-            bounce->used[i] |= word_mask(i, offset, count);
-        }
+        bounce->used[words.first] |= words.first_mask;
+        bounce->used[words.last] |= words.last_mask;
+        set_between(bounce, &words, 0xff);
     }
     if (!bounce->warm_used && count <= warm_bytes(bounce)) {
         bounce->warm_used = true;
@@ -91,7 +111,7 @@ void *hcl_bounce_take(struct hcl_bounce *bounce, size_t offset, size_t count)
 void hcl_bounce_give(struct hcl_bounce *bounce, const void *piece,
                      size_t offset, size_t count)
 {
-    size_t last;
+    struct words words;
 
     if (piece == bounce->warm) {
         assert(bounce->warm_used);
@@ -101,11 +121,10 @@ void hcl_bounce_give(struct hcl_bounce *bounce, const void *piece,
     if (count == 0) {
         return;
     }
-    last = (offset + count - 1) / WORD_BITS;
-    for (size_t i = offset / WORD_BITS; i <= last; i++) {
-        uint64_t mask = word_mask(i, offset, count);
-
-        assert((bounce->used[i] & mask) == mask);
-        bounce->used[i] &= ~mask;
-    }
+    words = words_of(offset, count);
+    assert((bounce->used[words.first] & words.first_mask) == words.first_mask);
+    assert((bounce->used[words.last] & words.last_mask) == words.last_mask);
+    bounce->used[words.first] &= ~words.first_mask;
+    bounce->used[words.last] &= ~words.last_mask;
+    set_between(bounce, &words, 0);
 }
