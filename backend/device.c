@@ -131,27 +131,27 @@ void hcl_device_flush(struct hcl_device *device)
     }
 }
 
-bool hcl_device_poll(struct hcl_device *device)
+enum hcl_device_due hcl_device_poll(struct hcl_device *device)
 {
     uint64_t now, due;
 
     if (!device->class->poll) {
-        return false;
+        return HCL_DUE_NEVER;
     }
     now = hcl_now_ns();
     due = device->class->poll(device, now);
     if (device->unflushed) {
         hcl_device_flush(device);
-        return true; /* the class may have got new jobs */
+        return HCL_DUE_NOW; /* the class may have got new jobs */
     }
     if (due == HCL_POLL_NEVER) {
-        return false;
+        return HCL_DUE_NEVER;
     }
     if (due <= now + NEAR_NS) {
-        return true;
+        return HCL_DUE_NOW;
     }
     wake_at(device, due - NEAR_NS);
-    return false;
+    return HCL_DUE_LATER;
 }
 
 struct hcl_service *hcl_device_service(struct hcl_device *device)

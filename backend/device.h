@@ -69,11 +69,15 @@ void hcl_device_flush(struct hcl_device *device);
 
 /*
  * Before the loop sleeps: looks at hardware that sends no events, if the class
- * has such, with hcl_device_flush for what it has completed.  True: do not
- * sleep, it has to be called again at once.  False: a timer of the loop ends
- * the sleep in time.
+ * has such, with hcl_device_flush for what it has completed.
  */
-bool hcl_device_poll(struct hcl_device *device);
+enum hcl_device_due {
+    HCL_DUE_NEVER, /* nothing is with the hardware */
+    HCL_DUE_LATER, /* a timer of the loop ends the sleep in time */
+    HCL_DUE_NOW,   /* do not sleep: call again at once */
+};
+
+enum hcl_device_due hcl_device_poll(struct hcl_device *device);
 
 /* job.c: gives the class the jobs whose turn it is. */
 void hcl_device_dispatch(struct hcl_device *device);

@@ -579,11 +579,11 @@ static void poll_loop_if_due(struct hcl_worker *worker)
  */
 static bool look_for_requests(struct hcl_worker *worker)
 {
-    bool near;
+    enum hcl_device_due due;
 
     hcl_spin_begin(&worker->spin);
     do {
-        near = hcl_device_poll(worker->device);
+        due = hcl_device_poll(worker->device);
         for (struct client *client = worker->hot; client;
              client = client->next_hot) {
             if (hcl_connection_ready(hcl_guest_connection(client->guest))) {
@@ -597,7 +597,9 @@ static bool look_for_requests(struct hcl_worker *worker)
             hcl_spin_found(&worker->spin);
             return true;
         }
-    } while (near || (worker->hot && hcl_spin_again(&worker->spin)));
+        /* Not while the device has work: nobody waits for us, but for it. */
+    } while (due == HCL_DUE_NOW || (due == HCL_DUE_NEVER && worker->hot &&
+                                    hcl_spin_again(&worker->spin)));
     return false;
 }
 

@@ -119,17 +119,17 @@ static void strike(struct hcl_spin_way *way)
 
 /*
  * After a sleep that was so short that looking would have been cheaper: this
- * way, tried for @tried_ns before it, should have longer, unless that was no
- * less than the sleep.  By half of it: the other half is what waking up takes,
- * and two peers that wait for each other's budgets must not drive them up.
+ * way, tried for @tried_ns before it, should have had that much longer.  Unless
+ * that was long already: where looking keeps the peer from running, what comes
+ * comes soon after it ends, however long it was.
  */
 static void learn(const struct hcl_spin *spin, struct hcl_spin_way *way,
                   uint64_t tried_ns, uint64_t slept_ns)
 {
     if (way->rests > 0) {
         way->rests--;
-    } else if (tried_ns < slept_ns) {
-        set_budget(spin, way, tried_ns + slept_ns / 2);
+    } else if (tried_ns < 2 * slept_ns) {
+        set_budget(spin, way, tried_ns + slept_ns);
     } else {
         set_budget(spin, way, tried_ns);
         strike(way);

@@ -93,6 +93,15 @@ static double use_line(struct bench *bench)
 /* ---- The server -------------------------------------------------------- */
 
 /* Answers each message with its words, each one more. */
+/* The device of a peer: it takes its time, too. */
+static void do_job(uint32_t job_us)
+{
+    uint64_t until = bench_now_ns() + job_us * UINT64_C(1000);
+
+    while (job_us && bench_now_ns() < until) {
+    }
+}
+
 static uint64_t serve_trips(struct bench *bench,
                             const struct bench_transport *transport)
 {
@@ -105,6 +114,7 @@ static uint64_t serve_trips(struct bench *bench,
             sum += words[j];
             words[j]++;
         }
+        do_job(bench->work.job_us);
         transport->send(bench, message, BENCH_TRIP_BYTES);
     }
     return sum;

@@ -135,7 +135,6 @@ static void set_up(struct bench *bench, struct party *party,
         party->num_variants = row->num_variants;
     } else {
         party->work.transport = transport;
-        party->work.job_us = 0;
         party->first_variant = 0;
         party->num_variants = row->work.op == BENCH_STREAM ? peer->variants : 1;
     }

@@ -163,16 +163,16 @@ static void the_worker_sleeps_while_nothing_can_be_done(void **state)
 {
     (void)state;
     start("job-us=20000");
-    assert_false(hcl_device_poll(rig.device));
+    assert_int_equal(hcl_device_poll(rig.device), HCL_DUE_NEVER);
     rig_send(&guest, request_of(1, HCLIF_OP_WRITE));
-    assert_false(hcl_device_poll(rig.device));
+    assert_int_equal(hcl_device_poll(rig.device), HCL_DUE_LATER);
     assert_int_equal(hcl_loop_poll(rig.loop, 5000000), 1);
     rig_wait(&guest, 1, HCLIF_STATUS_OK);
-    assert_false(hcl_device_poll(rig.device));
+    assert_int_equal(hcl_device_poll(rig.device), HCL_DUE_NEVER);
     stop();
     start("job-us=0");
     rig_send(&guest, request_of(1, HCLIF_OP_WRITE));
-    assert_true(hcl_device_poll(rig.device));
+    assert_int_equal(hcl_device_poll(rig.device), HCL_DUE_NOW);
     rig_expect(&guest, 1, HCLIF_STATUS_OK);
     stop();
 }

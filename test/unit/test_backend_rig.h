@@ -221,7 +221,7 @@ rig_wait(struct rig_guest *guest, uint32_t tag, uint16_t status)
 
     while (!rig_take(guest, &completion)) {
         assert_true(hcl_now_us() < end);
-        bool again = hcl_device_poll(guest->rig->device);
+        bool again = hcl_device_poll(guest->rig->device) == HCL_DUE_NOW;
 
         hcl_loop_poll(guest->rig->loop, again ? 0 : 100000);
         hcl_device_flush(guest->rig->device);
