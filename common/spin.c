@@ -12,12 +12,12 @@
 #define MIN_BUDGET_NS 500
 
 /* The clock takes at most one part in so many of the time spent looking. */
-#define CLOCK_SHARE 8
+#define CLOCK_SHARE UINT64_C(8)
 #define MIN_CHUNK 64
 #define MAX_CHUNK 65536
 
 /* After a sleep of up to so long, looking may be worth a try. */
-#define SHORT_SLEEP_NS 1000000
+#define SHORT_SLEEP_NS UINT64_C(1000000)
 
 /* Times that a way may be of no use, one after the other, before it rests. */
 #define STRIKES 2

@@ -71,9 +71,9 @@ void hcl_timer_stop(struct hcl_timer *timer)
 }
 
 /* One that is armed meanwhile waits for the next time, as with a timerfd. */
-static unsigned int run_timers(struct hcl_loop *loop)
+static int run_timers(struct hcl_loop *loop)
 {
-    unsigned int ran = 0;
+    int ran = 0;
 
     while (ran < 64 && loop->timers && loop->timers->due_us <= fake_now_us) {
         struct hcl_timer *timer = loop->timers;
@@ -208,7 +208,7 @@ void hcl_loop_free(struct hcl_loop *loop)
 
 int hcl_loop_poll(struct hcl_loop *loop, int64_t timeout_us)
 {
-    unsigned int ran;
+    int ran;
 
     (void)timeout_us;
     loop->depth++;

@@ -285,7 +285,7 @@ static void bounce_bytes_belong_to_one_request(void **state)
 
 static void bounce_of_much_is_not_warm(void **state)
 {
-    const size_t size = 2 * HCL_BOUNCE_WARM;
+    const size_t size = (size_t)2 * HCL_BOUNCE_WARM;
     struct hcl_bounce bounce = {0};
     uint8_t *bytes;
 

@@ -22,7 +22,7 @@
 #define MS (1000 * US)
 
 /* What the played machine takes. */
-#define LOOK_NS 5
+#define LOOK_NS UINT64_C(5)
 #define CLOCK_NS 25
 #define WAKE_NS (20 * US)
 
@@ -255,7 +255,7 @@ static void where_yielding_is_dear_it_is_not_tried(void **state)
     /* And plain spinning hardly: it finds nothing. */
     looks = 0;
     wait_often(1000, HERE, 1 * US);
-    assert_in_range(looks, 1000, 1000 + 3 * 2 * WAKE_NS / LOOK_NS);
+    assert_in_range(looks, 1000, 1000 + 6 * WAKE_NS / LOOK_NS);
 }
 
 static void off_is_off(void **state)
