@@ -46,48 +46,45 @@ static void join(struct hcl_pool *pool, uint32_t at)
     uint32_t next = at + piece_length(pool, at);
 
     while (next < pool->granules && !piece_used(pool, next)) {
-        if (pool->start == next) {
-            pool->start = at;
-        }
         pool->pieces[at] += pool->pieces[next];
         pool->pieces[next] = 0;
         next = at + piece_length(pool, at);
     }
 }
 
-/* Takes @need granules of the first free piece in [at, end) that has them. */
-static void *take(struct hcl_pool *pool, uint32_t at, uint32_t end,
-                  uint32_t need)
-{
-    for (; at < end; at += piece_length(pool, at)) {
-        if (piece_used(pool, at)) {
-            continue;
-        }
-        join(pool, at);
-        if (pool->pieces[at] < need) {
-            continue;
-        }
-        if (pool->pieces[at] > need) {
-            pool->pieces[at + need] = pool->pieces[at] - need;
-        }
-        pool->pieces[at] = need | USED;
-        pool->start = at + need < pool->granules ? at + need : 0;
-        return pool->base + (size_t)at * HCL_POOL_GRANULE;
-    }
-    return NULL;
-}
-
 void *hcl_pool_alloc(struct hcl_pool *pool, size_t bytes)
 {
-    uint32_t need, start = pool->start;
-    void *piece;
+    uint32_t need, at, first_free = pool->granules;
 
     if (bytes > pool->bytes) {
         return NULL;
     }
     need = bytes ? (uint32_t)((bytes - 1) / HCL_POOL_GRANULE + 1) : 1;
-    piece = take(pool, start, pool->granules, need);
-    return piece ? piece : take(pool, 0, start, need);
+    for (at = pool->start; at < pool->granules; at += piece_length(pool, at)) {
+        if (piece_used(pool, at)) {
+            continue;
+        }
+        join(pool, at);
+        if (pool->pieces[at] >= need) {
+            break;
+        }
+        if (at < first_free) {
+            first_free = at; /* too small for this one */
+        }
+    }
+    if (at < pool->granules) {
+        if (pool->pieces[at] > need) {
+            pool->pieces[at + need] = pool->pieces[at] - need;
+        }
+        pool->pieces[at] = need | USED;
+    }
+    if (first_free < at) {
+        pool->start = first_free;
+    } else {
+        pool->start = at < pool->granules ? at + need : at;
+    }
+    return at < pool->granules ? pool->base + (size_t)at * HCL_POOL_GRANULE
+                               : NULL;
 }
 
 bool hcl_pool_free(struct hcl_pool *pool, const void *piece)
@@ -103,8 +100,9 @@ bool hcl_pool_free(struct hcl_pool *pool, const void *piece)
         return false;
     }
     pool->pieces[at] &= ~USED;
-    /* The next one that is asked for is often as large, and this is warm. */
-    pool->start = at;
+    if (at < pool->start) {
+        pool->start = at;
+    }
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool.h: pieces of a pool: the first that fits, from where the last one was
- * taken or freed, so that many pieces cost no more than few.
+ * pool.h: pieces of a pool, first fit.  Where the first free piece is is known,
+ * so that many pieces that come and go in turn cost no more than few.
  *
  * What is free stands in private memory: the pool itself may be written by the
  * backend at any time.  Nothing is allocated after hcl_pool_init.
@@ -25,7 +25,7 @@ struct hcl_pool {
      * whether it is used.  Entries inside pieces are 0.
      */
     uint32_t *pieces;
-    uint32_t start; /* the granule, of a piece's start, to look at first */
+    uint32_t start; /* no granule before it is free; a piece starts there */
 };
 
 /* @bytes: a multiple of 64, may be 0; @base is kept.  -ENOMEM. */

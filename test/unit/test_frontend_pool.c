@@ -87,12 +87,12 @@ static void test_freed_neighbours_become_one_piece(void **state)
     hcl_pool_clear(&pool);
 }
 
-static void test_the_piece_freed_last_is_the_first_to_be_tried(void **state)
+static void test_first_fit_takes_the_first_hole_that_is_large_enough(void **s)
 {
     struct hcl_pool pool;
     void *a, *b, *c, *d;
 
-    (void)state;
+    (void)s;
     pool_make(&pool);
     a = hcl_pool_alloc(&pool, 64);
     b = hcl_pool_alloc(&pool, 64);
@@ -100,16 +100,39 @@ static void test_the_piece_freed_last_is_the_first_to_be_tried(void **state)
     d = hcl_pool_alloc(&pool, 64);
     assert_non_null(b);
     assert_non_null(d);
-    hcl_pool_free(&pool, a);
     hcl_pool_free(&pool, c);
+    hcl_pool_free(&pool, a);
     assert_ptr_equal(hcl_pool_alloc(&pool, 100), c);
-    hcl_pool_free(&pool, b);
-    assert_ptr_equal(hcl_pool_alloc(&pool, 10), b);
-    /* Behind it nothing has room for this; the hole before it has. */
-    d = hcl_pool_alloc(&pool, hcl_pool_largest(&pool));
-    assert_non_null(d);
     assert_ptr_equal(hcl_pool_alloc(&pool, 10), a);
-    assert_null(hcl_pool_alloc(&pool, 10));
+    hcl_pool_free(&pool, c);
+    hcl_pool_free(&pool, b);
+    assert_ptr_equal(hcl_pool_alloc(&pool, 192), b);
+    assert_ptr_equal(hcl_pool_alloc(&pool, 1), (uint8_t *)d + 64);
+    hcl_pool_clear(&pool);
+}
+
+/* Pieces that fill the pool do so whatever came and went before. */
+static void test_what_was_taken_before_leaves_no_gap(void **state)
+{
+    struct hcl_pool pool;
+    void *small, *pieces[4];
+
+    (void)state;
+    pool_make(&pool);
+    for (int round = 0; round < 3; round++) {
+        small = hcl_pool_alloc(&pool, 64);
+        pieces[0] = hcl_pool_alloc(&pool, 64);
+        hcl_pool_free(&pool, small);
+        hcl_pool_free(&pool, pieces[0]);
+        for (int i = 0; i < 4; i++) {
+            pieces[i] = hcl_pool_alloc(&pool, BYTES / 4);
+            assert_non_null(pieces[i]);
+        }
+        assert_null(hcl_pool_alloc(&pool, 1));
+        for (int i = 0; i < 4; i++) {
+            hcl_pool_free(&pool, pieces[(i + round) % 4]);
+        }
+    }
     hcl_pool_clear(&pool);
 }
 
@@ -220,7 +243,9 @@ int main(void)
         cmocka_unit_test(test_nothing_is_given_beyond_the_end),
         cmocka_unit_test(test_nothing_bytes_are_a_piece_of_their_own),
         cmocka_unit_test(test_freed_neighbours_become_one_piece),
-        cmocka_unit_test(test_the_piece_freed_last_is_the_first_to_be_tried),
+        cmocka_unit_test(
+            test_first_fit_takes_the_first_hole_that_is_large_enough),
+        cmocka_unit_test(test_what_was_taken_before_leaves_no_gap),
         cmocka_unit_test(test_only_used_pieces_can_be_freed),
         cmocka_unit_test(test_what_the_peer_writes_changes_no_piece),
         cmocka_unit_test(test_holds_knows_the_edges),
