@@ -140,6 +140,8 @@ enum hcl_device_due hcl_device_poll(struct hcl_device *device)
     }
     now = hcl_now_ns();
     due = device->class->poll(device, now);
+    hcl_sched_not_before(&device->sched,
+                         due > now && due != HCL_POLL_NEVER ? due : now);
     if (device->unflushed) {
         hcl_device_flush(device);
         return HCL_DUE_NOW; /* the class may have got new jobs */

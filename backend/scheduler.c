@@ -94,17 +94,27 @@ static uint64_t quantum_for(uint64_t cost_ns)
     return cost_ns < HCL_SCHED_QUANTUM_NS ? cost_ns : HCL_SCHED_QUANTUM_NS;
 }
 
+/* When a job that is found done has ended: as thought, if that is possible. */
+static uint64_t end_of(const struct hcl_sched *sched,
+                       const struct hcl_sched_job *job, uint64_t now_ns)
+{
+    uint64_t end = job->started_ns + job->cost_ns * sched->service.units;
+
+    end = end > sched->before_ns ? end : sched->before_ns;
+    return end < now_ns ? end : now_ns;
+}
+
 /* The job is done: what it took, which later ones will be thought to take. */
 static uint64_t take_stock(struct hcl_sched *sched,
                            const struct hcl_sched_job *job, uint32_t bytes,
-                           uint64_t now_ns)
+                           uint64_t end_ns)
 {
     uint64_t spent;
 
     if (!sched->service.measured) {
         spent = service_ns(&sched->service, bytes);
     } else if (job->state == HCL_SCHED_RUNS) {
-        spent = (now_ns - job->started_ns) / sched->service.units;
+        spent = (end_ns - job->started_ns) / sched->service.units;
         approach(&sched->mean_ns[size_class(job->bytes)], spent, MEAN_SHIFT);
     } else {
         return 0; /* ended before the device began with it */
@@ -479,7 +489,8 @@ void hcl_sched_done(struct hcl_sched *sched, struct hcl_sched_job *job,
                     uint32_t bytes, uint64_t now_ns)
 {
     struct hcl_sched_guest *guest = job->guest;
-    uint64_t spent = take_stock(sched, job, bytes, now_ns);
+    uint64_t end_ns = end_of(sched, job, now_ns);
+    uint64_t spent = take_stock(sched, job, bytes, end_ns);
 
     sched->num_inside--;
     sched->inside_ns -= job->cost_ns;
@@ -500,7 +511,7 @@ void hcl_sched_done(struct hcl_sched *sched, struct hcl_sched_job *job,
             struct hcl_sched_job *next = job_of(sched->behind.next);
 
             link_take_out(&next->link);
-            run(sched, next, now_ns);
+            run(sched, next, end_ns);
         }
     }
     job->state = HCL_SCHED_NONE;
@@ -522,8 +533,9 @@ static void set_parts(struct hcl_sched *sched)
 
 void hcl_sched_init(struct hcl_sched *sched, const struct hcl_service *service)
 {
-    *sched =
-        (struct hcl_sched){.service = *service, .wake_ns = HCL_SCHED_NEVER};
+    *sched = (struct hcl_sched){.service = *service,
+                                .wake_ns = HCL_SCHED_NEVER,
+                                .before_ns = HCL_SCHED_NEVER};
     assert(service->depth == 0 || service->units <= service->depth);
     if (sched->service.units == 0) {
         sched->service.units = 1;

@@ -26,6 +26,10 @@
  *   express: those of them that are served before
  *   held:    have used up their requests or bytes for now
  *
+ * When a job has ended is not always known: a class that looks at its hardware
+ * does so late when the worker was kept from running.  No guest pays for that:
+ * of the times that are possible the estimate counts.
+ *
  * Credit ends with the turn after, debts never do; but while nobody has to
  * wait, nobody owes anything.
  *
@@ -129,6 +133,7 @@ struct hcl_sched {
     uint64_t inside_ns;           /* their estimates */
     struct hcl_sched_link behind; /* HCL_SCHED_WAITS, oldest first */
     uint64_t quantum_ns;          /* 0 before the first job */
+    uint64_t before_ns;           /* no job has ended before that */
     uint64_t mean_ns[HCL_SCHED_SIZES];
 };
 
@@ -172,6 +177,15 @@ static inline bool hcl_sched_waiting(const struct hcl_sched *sched)
 
 /* Takes a queued job out. */
 void hcl_sched_drop(struct hcl_sched *sched, struct hcl_sched_job *job);
+
+/*
+ * Jobs of which hcl_sched_done tells from now on have not ended before @ns;
+ * HCL_SCHED_NEVER, which it is at first: it tells at once.
+ */
+static inline void hcl_sched_not_before(struct hcl_sched *sched, uint64_t ns)
+{
+    sched->before_ns = ns;
+}
 
 /* The class has ended a job; @bytes of payload and answer were moved. */
 void hcl_sched_done(struct hcl_sched *sched, struct hcl_sched_job *job,

@@ -437,6 +437,39 @@ static void unmeasured_jobs_cost_what_they_moved(void **state)
     stop();
 }
 
+/* Two jobs that the device has had for long when somebody looks. */
+static void find_late(uint64_t not_before_ns)
+{
+    start(service_of(2, 1, true));
+    put(add(100, 64, 1, 0));
+    put(add(100, 64, 1, 0));
+    hcl_sched_not_before(&sched, now + not_before_ns);
+    now += 5000000;
+    end_job(0);
+    end_job(0);
+}
+
+/* Who is the device's when the worker does not run pays only for the job. */
+static void nobody_pays_for_a_late_look(void **state)
+{
+    const uint64_t estimate_ns = 10000 + 64 * 1000 / 1024;
+
+    (void)state;
+    find_late(5000);
+    assert_int_equal(guests[0].turns.used_ns, estimate_ns);
+    assert_int_equal(guests[1].turns.used_ns, estimate_ns);
+    stop();
+    /* The first took longer than that, which the class did see. */
+    find_late(700000);
+    assert_int_equal(guests[0].turns.used_ns, 700000);
+    assert_in_range(guests[1].turns.used_ns, estimate_ns, 100000);
+    stop();
+    /* No look at all: the class is told. */
+    find_late(HCL_SCHED_NEVER - now);
+    assert_int_equal(guests[0].turns.used_ns, 5000000);
+    stop();
+}
+
 /* ---- A flood ------------------------------------------------------------ */
 
 /* The victim has one small job at a time, then thinks. */
@@ -828,6 +861,7 @@ int main(void)
         cmocka_unit_test(a_wrong_estimate_gains_nothing),
         cmocka_unit_test(estimates_follow_what_jobs_take),
         cmocka_unit_test(unmeasured_jobs_cost_what_they_moved),
+        cmocka_unit_test(nobody_pays_for_a_late_look),
         cmocka_unit_test(a_flood_holds_nobody_up),
         cmocka_unit_test(a_flood_takes_nothing_from_anybodys_share),
         cmocka_unit_test(the_lightest_guest_does_not_starve),
