@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "bench_local.h"
 #include "err.h"
 #include "hcl.h"
 #include "histogram.h"
-#include "local.h"
 
 enum hcl_bench_exit {
     HCL_BENCH_OK = 0,
@@ -172,28 +172,5 @@ __attribute__((warn_unused_result)) int
 hcl_bench_measure(struct hcl_device *device, pid_t worker,
                   const struct hcl_bench_run *run,
                   struct hcl_bench_result *ret_result, struct hcl_err *err);
-
-/* ---- The other end, without Xen ---------------------------------------- */
-
-struct hcl_bench_local {
-    struct hcl_local local;
-    pid_t worker; /* 0: none */
-    int socket;   /* as hcl-backend has it; -1: none */
-};
-
-/*
- * Starts hcl-worker (@worker, or the one that is installed) for the device
- * @item, as in hcl.conf, or NULL for an echo device, and connects to it with
- * what @options say.
- * On failure hcl_bench_local_stop is still due.
- */
-__attribute__((warn_unused_result)) int
-hcl_bench_local_start(struct hcl_bench_local *local, const char *worker,
-                      const char *item, const struct hcl_open_options *options,
-                      int timeout_ms, struct hcl_device **ret_device,
-                      struct hcl_err *err);
-
-/* After hcl_close: ends hcl-worker and frees all. */
-void hcl_bench_local_stop(struct hcl_bench_local *local);
 
 #endif /* HCL_BENCH_H */

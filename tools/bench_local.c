@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * hcl-bench --local: plays hcl-backend for an hcl-worker of its own, which
- * serves this process over local.h.
- */
-#include "bench.h"
+#include "bench_local.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -50,14 +48,14 @@ static int find_worker(char *buf, size_t size, struct hcl_err *err)
                        self);
 }
 
-static int start_worker(struct hcl_bench_local *local, const char *worker,
-                        struct hcl_err *err)
+static int start_program(struct hcl_bench_worker *worker, const char *path,
+                         struct hcl_err *err)
 {
-    const char *argv[] = {worker, "local", NULL};
+    const char *argv[] = {path, "local", NULL};
     char found[PATH_MAX];
     int ends[2], ret;
 
-    if (!worker) {
+    if (!path) {
         ret = find_worker(found, sizeof(found), err);
         if (ret < 0) {
             return ret;
@@ -70,8 +68,8 @@ static int start_worker(struct hcl_bench_local *local, const char *worker,
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
         return hcl_err_sys(err, -errno, "cannot make a socket");
     }
-    local->socket = ends[0];
-    ret = hcl_process_start(&local->worker, argv, (const char *const *)environ,
+    worker->socket = ends[0];
+    ret = hcl_process_start(&worker->pid, argv, (const char *const *)environ,
                             ends[1], err);
     close(ends[1]);
     return ret;
@@ -80,14 +78,14 @@ static int start_worker(struct hcl_bench_local *local, const char *worker,
 /* ---- What hcl-backend would say ---------------------------------------- */
 
 /* The next message that is none of STATS. */
-static int receive(const struct hcl_bench_local *local, int timeout_ms,
+static int receive(const struct hcl_bench_worker *worker,
                    struct hcl_message *message, struct hcl_err *err)
 {
-    struct pollfd ready = {.fd = local->socket, .events = POLLIN};
+    struct pollfd ready = {.fd = worker->socket, .events = POLLIN};
     int fds[HCL_MESSAGE_FDS], ret;
 
     do {
-        ret = poll(&ready, 1, timeout_ms);
+        ret = poll(&ready, 1, worker->timeout_ms);
         if (ret < 0) {
             return hcl_err_sys(err, -errno, "cannot wait for hcl-worker");
         }
@@ -95,7 +93,7 @@ static int receive(const struct hcl_bench_local *local, int timeout_ms,
             return hcl_err_set(err, -ETIMEDOUT,
                                "timed out: hcl-worker does not answer");
         }
-        ret = hcl_message_receive(local->socket, message, fds, err);
+        ret = hcl_message_receive(worker->socket, message, fds, err);
         if (ret < 0) {
             return hcl_err_prefix(err, "hcl-worker");
         }
@@ -104,52 +102,55 @@ static int receive(const struct hcl_bench_local *local, int timeout_ms,
     return 0;
 }
 
-/* Opens the device; @ready is its answer. */
-static int configure(const struct hcl_bench_local *local, const char *item,
-                     int timeout_ms, struct hcl_message *ready,
+/* Opens the device, which says of what class it is. */
+static int configure(struct hcl_bench_worker *worker, const char *item,
                      struct hcl_err *err)
 {
     struct hcl_message config = {.type = HCL_MESSAGE_CONFIG};
+    struct hcl_message ready = {0};
     int ret;
 
     if (snprintf(config.config.spec, sizeof(config.config.spec), "%s", item) >=
         (int)sizeof(config.config.spec)) {
         return hcl_err_set(err, -EINVAL, "'%.40s...' is too long", item);
     }
-    ret = hcl_message_send(local->socket, &config, NULL, err);
+    ret = hcl_message_send(worker->socket, &config, NULL, err);
     if (ret == 0) {
-        ret = receive(local, timeout_ms, ready, err);
+        ret = receive(worker, &ready, err);
     }
     if (ret < 0) {
         return ret;
     }
-    if (ready->type == HCL_MESSAGE_READY) {
+    if (ready.type == HCL_MESSAGE_READY) {
+        snprintf(worker->class_name, sizeof(worker->class_name), "%s",
+                 ready.ready.class_name);
         return 0;
     }
     return hcl_err_set(
         err, -ENODEV, "hcl-worker cannot open '%.60s': %.150s", item,
-        ready->type == HCL_MESSAGE_FAILED ? ready->failed.text
-                                          : hcl_message_name(ready->type));
+        ready.type == HCL_MESSAGE_FAILED ? ready.failed.text
+                                         : hcl_message_name(ready.type));
 }
 
-static int connect_worker(struct hcl_bench_local *local, int timeout_ms,
-                          struct hcl_err *err)
+static int connect_guest(struct hcl_bench_worker *worker,
+                         const struct hcl_share *share,
+                         const struct hcl_local *local, struct hcl_err *err)
 {
     struct hcl_message connect = {.type = HCL_MESSAGE_CONNECT};
     struct hcl_message answer = {0};
     int fds[HCL_LOCAL_FDS], ret;
 
-    connect.connect.connection = 1;
+    connect.connect.connection = ++worker->connections;
     connect.connect.domid = HCL_MESSAGE_SELF;
     connect.connect.incarnation = 1;
     connect.connect.max_handles = MAX_HANDLES;
     connect.connect.polls = 1;
-    connect.connect.share.weight = HCL_WEIGHT_DEFAULT;
-    connect.connect.layout = local->local.layout;
-    hcl_local_peer_fds(&local->local, fds);
-    ret = hcl_message_send(local->socket, &connect, fds, err);
+    connect.connect.share = *share;
+    connect.connect.layout = local->layout;
+    hcl_local_peer_fds(local, fds);
+    ret = hcl_message_send(worker->socket, &connect, fds, err);
     if (ret == 0) {
-        ret = receive(local, timeout_ms, &answer, err);
+        ret = receive(worker, &answer, err);
     }
     if (ret < 0) {
         return ret;
@@ -163,10 +164,7 @@ static int connect_worker(struct hcl_bench_local *local, int timeout_ms,
                            : hcl_message_name(answer.type));
 }
 
-static uint32_t pages_of(uint32_t bytes)
-{
-    return (bytes + HCLIF_PAGE_BYTES - 1) / HCLIF_PAGE_BYTES;
-}
+/* ---- A worker ---------------------------------------------------------- */
 
 /* "gps" of "name=gps,class=serial". */
 static void name_of(const char *item, char *buf, size_t size)
@@ -177,11 +175,28 @@ static void name_of(const char *item, char *buf, size_t size)
     snprintf(buf, size, "%.*s", (int)strcspn(name, ","), name);
 }
 
-int hcl_bench_local_start(struct hcl_bench_local *local, const char *worker,
-                          const char *item,
-                          const struct hcl_open_options *options,
-                          int timeout_ms, struct hcl_device **ret_device,
-                          struct hcl_err *err)
+int hcl_bench_worker_start(struct hcl_bench_worker *worker, const char *path,
+                           const char *item, int timeout_ms,
+                           struct hcl_err *err)
+{
+    int ret;
+
+    *worker = (struct hcl_bench_worker){.socket = -1, .timeout_ms = timeout_ms};
+    name_of(item, worker->name, sizeof(worker->name));
+    ret = start_program(worker, path, err);
+    if (ret < 0) {
+        return ret;
+    }
+    return configure(worker, item, err);
+}
+
+static uint32_t pages_of(uint32_t bytes)
+{
+    return (bytes + HCLIF_PAGE_BYTES - 1) / HCLIF_PAGE_BYTES;
+}
+
+static int make_memory(const struct hcl_open_options *options,
+                       struct hcl_local *local, struct hcl_err *err)
 {
     struct hcl_layout layout = {
         .num_queues = 1,
@@ -189,62 +204,102 @@ int hcl_bench_local_start(struct hcl_bench_local *local, const char *worker,
         .tx_pages = pages_of(options->tx_pool_bytes),
         .rx_pages = pages_of(options->rx_pool_bytes),
     };
-    char name[HCL_NAME_BYTES];
-    struct hcl_local_setup setup = {.name = name, .max_handles = MAX_HANDLES};
-    struct hcl_message ready = {0};
-    int ret;
 
-    *local = (struct hcl_bench_local){.local = HCL_LOCAL_NONE, .socket = -1};
-    item = item ? item : ITEM;
     if (hcl_layout_extra_pages(&layout) > HCLIF_MAX_EXTRA_PAGES) {
         return hcl_err_set(err, -EINVAL,
                            "pools of %u and %u pages are more than the "
                            "protocol allows: make --size or --depth smaller",
                            layout.tx_pages, layout.rx_pages);
     }
-    ret = hcl_local_new(&local->local, &layout, err);
+    return hcl_local_new(local, &layout, err);
+}
+
+int hcl_bench_worker_open(struct hcl_bench_worker *worker,
+                          const struct hcl_share *share,
+                          const struct hcl_open_options *options,
+                          struct hcl_local *local,
+                          struct hcl_device **ret_device, struct hcl_err *err)
+{
+    const struct hcl_local_setup setup = {
+        .name = worker->name,
+        .class_name = worker->class_name,
+        .local = local,
+        .max_handles = MAX_HANDLES,
+        .life_fd = worker->socket,
+    };
+    int ret;
+
+    *local = (struct hcl_local)HCL_LOCAL_NONE;
+    ret = make_memory(options, local, err);
     if (ret == 0) {
-        ret = start_worker(local, worker, err);
-    }
-    if (ret == 0) {
-        ret = configure(local, item, timeout_ms, &ready, err);
-    }
-    if (ret == 0) {
-        ret = connect_worker(local, timeout_ms, err);
+        ret = connect_guest(worker, share, local, err);
     }
     if (ret < 0) {
         return ret;
     }
-    name_of(item, name, sizeof(name));
-    setup.class_name = ready.ready.class_name;
-    setup.local = &local->local;
-    setup.life_fd = local->socket;
     return hcl_open_local(&setup, options, ret_device, err);
 }
 
-/* ---- The end ----------------------------------------------------------- */
+/* Reads all that it has to say: else it could not end. */
+static bool wait_for_end(const struct hcl_bench_worker *worker)
+{
+    struct pollfd ready = {.fd = worker->socket, .events = POLLIN};
+    struct hcl_message message;
+    int fds[HCL_MESSAGE_FDS], ret;
 
-static void end_worker(const struct hcl_bench_local *local)
+    do {
+        if (poll(&ready, 1, STOP_MS) <= 0) {
+            return false;
+        }
+        ret = hcl_message_receive(worker->socket, &message, fds, NULL);
+        if (ret > 0) {
+            hcl_message_close_fds(fds);
+        }
+    } while (ret >= 0);
+    return ret == -EPIPE;
+}
+
+void hcl_bench_worker_stop(struct hcl_bench_worker *worker)
 {
     struct hcl_message stop = {.type = HCL_MESSAGE_STOP};
-    struct pollfd ended = {.fd = local->socket}; /* for POLLHUP */
 
-    if (hcl_message_send(local->socket, &stop, NULL, NULL) < 0 ||
-        poll(&ended, 1, STOP_MS) <= 0) {
-        kill(local->worker, SIGKILL);
+    if (worker->pid) {
+        if (hcl_message_send(worker->socket, &stop, NULL, NULL) < 0 ||
+            !wait_for_end(worker)) {
+            kill(worker->pid, SIGKILL);
+        }
+        while (waitpid(worker->pid, NULL, 0) < 0 && errno == EINTR) {
+            /* a signal that stops us has done so already */
+        }
     }
-    while (waitpid(local->worker, NULL, 0) < 0 && errno == EINTR) {
-        /* a signal that stops us has done so already */
+    if (worker->socket >= 0) {
+        close(worker->socket);
     }
+}
+
+/* ---- A worker with one guest ------------------------------------------- */
+
+int hcl_bench_local_start(struct hcl_bench_local *local, const char *worker,
+                          const char *item,
+                          const struct hcl_open_options *options,
+                          int timeout_ms, struct hcl_device **ret_device,
+                          struct hcl_err *err)
+{
+    const struct hcl_share share = HCL_SHARE_DEFAULT;
+    int ret;
+
+    local->local = (struct hcl_local)HCL_LOCAL_NONE;
+    ret = hcl_bench_worker_start(&local->worker, worker, item ? item : ITEM,
+                                 timeout_ms, err);
+    if (ret < 0) {
+        return ret;
+    }
+    return hcl_bench_worker_open(&local->worker, &share, options, &local->local,
+                                 ret_device, err);
 }
 
 void hcl_bench_local_stop(struct hcl_bench_local *local)
 {
-    if (local->worker) {
-        end_worker(local);
-    }
-    if (local->socket >= 0) {
-        close(local->socket);
-    }
+    hcl_bench_worker_stop(&local->worker);
     hcl_local_close(&local->local);
 }

@@ -78,7 +78,7 @@ static int measure(struct program *program, const struct hcl_bench_run *run,
                    struct hcl_err *err)
 {
     struct hcl_bench_result result = {.latency = &program->latency};
-    int ret = hcl_bench_measure(program->device, program->local.worker, run,
+    int ret = hcl_bench_measure(program->device, program->local.worker.pid, run,
                                 &result, err);
 
     if (!result.elapsed_us) {

@@ -176,6 +176,9 @@ __attribute__((noreturn)) void bench_serve(struct bench *bench);
 /* Does @work; returns the nanoseconds of a trip or a message. */
 double bench_do(struct bench *bench, const struct bench_work *work);
 
+/* Takes the server off its core until the next work. */
+void bench_quieten(struct bench *bench);
+
 /* The cache-line round trip in nanoseconds. */
 double bench_measure_line(struct bench *bench);
 

@@ -84,6 +84,9 @@ static void measure_rows(struct bench *bench, const struct options *options)
             bench_count_row(bench, bench_counted_ids[i], options->seconds);
         }
     }
+    if (wanted(options, "A8")) {
+        bench_fair_measure(bench, options->seconds);
+    }
     if (wanted(options, "A10")) {
         bench_pairs_measure(options->seconds);
     }

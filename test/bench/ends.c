@@ -196,8 +196,7 @@ static void finish(struct bench *bench)
     bench_wait(bench, &bench->page->done, bench->posted - 1, false);
 }
 
-/* Takes the server off its core. */
-static void quieten(struct bench *bench)
+void bench_quieten(struct bench *bench)
 {
     struct bench_work work = {.op = BENCH_QUIET};
 
@@ -312,7 +311,7 @@ double bench_do(struct bench *bench, const struct bench_work *work)
         exact.count += WARM_UP_TRIPS;
     }
     if (transport->stream) {
-        quieten(bench);
+        bench_quieten(bench);
         bench->work = exact;
     } else {
         bench->quiet = false;

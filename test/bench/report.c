@@ -10,8 +10,8 @@
 #include "rows.h"
 
 static const char *const placements[] = {"near", "mid", "far", "any"};
-static const char *const units[] = {"ns",        "M/s",  "GB/s",
-                                    "a message", "of 1", "bytes"};
+static const char *const units[] = {"ns",   "M/s",   "GB/s", "a message",
+                                    "of 1", "bytes", "%"};
 
 static cJSON *array;
 static unsigned int reached, missed;

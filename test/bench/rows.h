@@ -22,6 +22,7 @@ enum bench_unit {
     BENCH_UNIT_COUNT,  /* for each message */
     BENCH_UNIT_SHARE,  /* of the time */
     BENCH_UNIT_BYTES,
+    BENCH_UNIT_PERCENT,
 };
 
 /* To be so much better than a peer. */
@@ -95,6 +96,9 @@ void bench_found_clear(struct bench_found *found);
 /* rows_counted.c: rows that are not a table's: A6 and A7. */
 void bench_count_row(struct bench *bench, const char *id, double seconds);
 extern const char *const bench_counted_ids[];
+
+/* rows_fair.c: A8 */
+void bench_fair_measure(struct bench *bench, double seconds);
 
 /* report.c */
 bool bench_lower_is_better(enum bench_unit unit);

@@ -11,7 +11,8 @@ BENCH_BOTH_SRCS := $(addprefix test/bench/,link.c ends.c transport_kernel.c \
 BENCH_SERVER_SRCS := $(BENCH_BOTH_SRCS) $(addprefix test/bench/,\
 	pairs_server.c server.c)
 BENCH_CLIENT_SRCS := $(BENCH_BOTH_SRCS) $(addprefix test/bench/,client.c \
-	count.c pairs.c report.c rows.c rows_counted.c sample.c transport_hcl.c)
+	count.c guests.c pairs.c report.c rows.c rows_counted.c rows_fair.c \
+	sample.c transport_hcl.c)
 BENCH_WORKER_SRCS := test/bench/count.c test/bench/sink.c
 
 $(OBJ)/test/bench/%.o: HCL_CFLAGS += -Itest/bench
@@ -24,7 +25,8 @@ BENCH_VCHAN_LIBS = $(shell $(PKG_CONFIG) --libs xenvchan)
 $(BENCH)/bench-server: $(call objects,$(BENCH_SERVER_SRCS)) $(OBJ)/libcommon.a
 	$(link) $(BENCH_VCHAN_LIBS) $(XEN_LIBS)
 
-$(BENCH)/bench-client: $(call objects,$(BENCH_CLIENT_SRCS)) $(LIB)/libhcl.a
+$(BENCH)/bench-client: $(call objects,$(BENCH_CLIENT_SRCS)) \
+		$(OBJ)/libbench.a $(LIB)/libhcl.a $(OBJ)/libcommon.a
 	$(link) $(BENCH_COUNTED) $(BENCH_VCHAN_LIBS) $(XENSTORE_LIBS) \
 		$(XEN_LIBS) $(JSON_LIBS) -lm -lpthread
 

@@ -167,7 +167,7 @@ static void test_the_workers_death_ends_the_connection(void **state)
     (void)state;
     start_echo(NULL);
     handle = open_handle();
-    kill(local.worker, SIGKILL);
+    kill(local.worker.pid, SIGKILL);
     assert_int_equal(hcl_read(handle, &byte, 1, -1, &err), -ECONNRESET);
     assert_non_null(strstr(err.text, "has ended"));
     assert_int_equal(hcl_write(handle, &byte, 1, -1, &err), -ECONNRESET);
@@ -219,7 +219,7 @@ static void assert_counts_add_up(const struct hcl_bench_run *run)
 
 static void measure(const struct hcl_bench_run *run)
 {
-    if (hcl_bench_measure(device, local.worker, run, &result, &err) < 0) {
+    if (hcl_bench_measure(device, local.worker.pid, run, &result, &err) < 0) {
         fail_msg("%s", err.text);
     }
     assert_counts_add_up(run);
@@ -294,7 +294,7 @@ static void test_a_time_limit_ends_it_and_the_depth_is_kept(void **state)
     run.count = 0;
     run.duration_us = 20000;
     assert_int_equal(
-        hcl_bench_measure(device, local.worker, &run, &result, &err), 0);
+        hcl_bench_measure(device, local.worker.pid, &run, &result, &err), 0);
     assert_true(result.elapsed_us >= 20000);
     assert_true(latency.count >= 32);
     assert_int_equal(result.counters.requests, latency.count);
@@ -307,7 +307,8 @@ static void test_pools_that_are_too_small_are_said_to_be(void **state)
     (void)state;
     start_echo(NULL);
     assert_int_equal(
-        hcl_bench_measure(device, local.worker, &run, &result, &err), -ENOBUFS);
+        hcl_bench_measure(device, local.worker.pid, &run, &result, &err),
+        -ENOBUFS);
     assert_non_null(strstr(err.text, "pools of 65536 and 65536 bytes"));
     assert_non_null(strstr(err.text, "--depth smaller"));
     /* It leaves the pools as they were. */
@@ -324,13 +325,13 @@ static void test_what_the_device_cannot_do_is_told(void **state)
         fail_msg("%s", err.text);
     }
     assert_int_equal(
-        hcl_bench_measure(device, local.worker, &run, &result, &err),
+        hcl_bench_measure(device, local.worker.pid, &run, &result, &err),
         -EOPNOTSUPP);
     assert_non_null(strstr(err.text, "cannot exchange"));
     run.mode = HCL_BENCH_DEPTH;
     run.depth = 4;
     assert_int_equal(
-        hcl_bench_measure(device, local.worker, &run, &result, &err),
+        hcl_bench_measure(device, local.worker.pid, &run, &result, &err),
         -EOPNOTSUPP);
 }
 
@@ -341,7 +342,7 @@ static void test_the_workers_death_ends_a_run(void **state)
     (void)state;
     start_echo(NULL);
     measure(&run);
-    kill(local.worker, SIGKILL);
+    kill(local.worker.pid, SIGKILL);
     assert_int_equal(hcl_bench_measure(device, 0, &run, &result, &err),
                      -ECONNRESET);
 }
@@ -383,17 +384,17 @@ static int stall(enum hcl_bench_mode mode)
 {
     struct hcl_bench_run run = endless(mode);
 
-    kill(local.worker, SIGSTOP);
+    kill(local.worker.pid, SIGSTOP);
     if (hcl_bench_watch(100, &err) < 0) {
         return 1;
     }
     run.warmup = 0;
-    if (hcl_bench_measure(device, local.worker, &run, &result, &err) !=
+    if (hcl_bench_measure(device, local.worker.pid, &run, &result, &err) !=
         -ETIMEDOUT) {
         return 2;
     }
     hcl_bench_unwatch();
-    kill(local.worker, SIGKILL);
+    kill(local.worker.pid, SIGKILL);
     return 0;
 }
 
@@ -418,7 +419,7 @@ static int interrupt(enum hcl_bench_mode mode)
         timer_settime(timer, 0, &after, NULL) < 0) {
         return 1;
     }
-    if (hcl_bench_measure(device, local.worker, &run, &result, &err) != 0) {
+    if (hcl_bench_measure(device, local.worker.pid, &run, &result, &err) != 0) {
         return 2;
     }
     hcl_bench_unwatch();
