@@ -200,6 +200,9 @@ static void leave(struct hcl_sched *sched, struct hcl_sched_guest *guest)
     }
     express_leave(guest);
     link_take_out(&guest->link);
+    if (guest->where == HCL_SCHED_HELD && link_empty(&sched->held)) {
+        sched->wake_ns = HCL_SCHED_NEVER;
+    }
     guest->where = HCL_SCHED_AWAY;
     guest->in_turn = false;
 }

@@ -837,6 +837,22 @@ static void a_capped_guest_is_in_nobodys_way(void **state)
     stop();
 }
 
+/* Nobody is left who could go on: not even a look at the clock is due. */
+static void a_held_guest_that_leaves_wakes_nobody(void **state)
+{
+    (void)state;
+    start(service_of(0, 1, false));
+    add_share((struct hcl_share){.weight = 100, .max_requests_per_s = 10},
+              SMALL, 10000, 16);
+    run_time(UINT64_C(50000000));
+    assert_true(guests[0].turns.held > 0);
+    assert_true(hcl_sched_wake_ns(&sched) != HCL_SCHED_NEVER);
+    hcl_sched_remove(&sched, &guests[0].turns);
+    num_guests = 0;
+    assert_false(hcl_sched_waiting(&sched));
+    assert_true(hcl_sched_wake_ns(&sched) == HCL_SCHED_NEVER);
+}
+
 /* A held guest is let go a few times in a second, not for each request. */
 static void caps_wake_nobody_up_too_often(void **state)
 {
@@ -881,6 +897,7 @@ int main(void)
         cmocka_unit_test(a_job_larger_than_the_cap_goes_through),
         cmocka_unit_test(bytes_that_were_not_moved_do_not_count),
         cmocka_unit_test(a_capped_guest_is_in_nobodys_way),
+        cmocka_unit_test(a_held_guest_that_leaves_wakes_nobody),
         cmocka_unit_test(caps_wake_nobody_up_too_often),
     };
 
