@@ -411,6 +411,10 @@ static void serve_client(struct client *client)
         close_client(client, HCL_CLOSE_FAULT, fault->text);
         return;
     }
+    /* One that is looked for sends no event, and may now wait for long. */
+    if (hcl_connection_in_flight(connection) > 0) {
+        hurry_alive_timer(client->worker);
+    }
     /* Tells the supervisor that this life of ours was of use. */
     if (!client->told_first &&
         hcl_connection_stats(connection)->completions > 0) {
@@ -583,15 +587,14 @@ static bool look_for_requests(struct hcl_worker *worker)
 
     hcl_spin_begin(&worker->spin);
     do {
+        /* First: what the loop brings may change when the device is due. */
+        poll_loop_if_due(worker);
         due = hcl_device_poll(worker->device);
         for (struct client *client = worker->hot; client;
              client = client->next_hot) {
             if (hcl_connection_ready(hcl_guest_connection(client->guest))) {
                 run_add(client);
             }
-        }
-        if (!worker->run_first) {
-            poll_loop_if_due(worker);
         }
         if (worker->run_first || worker->stopping) {
             hcl_spin_found(&worker->spin);
