@@ -153,7 +153,10 @@ static void settle_credit(struct hcl_spin *spin, uint64_t spent_ns)
 
 static bool has_credit(const struct hcl_spin *spin)
 {
-    return spin->percent >= 100 || spin->credit_ns >= spin->max_ns;
+    uint64_t need =
+        spin->max_ns < MAX_CREDIT_NS / 2 ? spin->max_ns : MAX_CREDIT_NS / 2;
+
+    return spin->percent >= 100 || spin->credit_ns >= need;
 }
 
 /* ---- One wait ----------------------------------------------------------- */
@@ -247,20 +250,27 @@ void hcl_spin_found_late(struct hcl_spin *spin)
     }
 }
 
-void hcl_spin_sleep(struct hcl_spin *spin)
+void hcl_spin_missed(struct hcl_spin *spin)
 {
-    spin->counts.slept++;
-    spin->asleep_ns = now_ns();
     spin->spun_ns = 0;
     spin->yielded_ns = 0;
     if (!spin->began_ns || !spin->way) {
         return;
     }
+    spin->began_ns = 0;
     spin->counts.missed++;
     spin->spun_ns = spin->plain.budget_ns;
     spin->yielded_ns = spin->yield.budget_ns;
+    settle_credit(spin, spin->spun_ns + spin->yielded_ns);
     shrink(spin, &spin->plain);
     shrink(spin, &spin->yield);
+}
+
+void hcl_spin_sleep(struct hcl_spin *spin)
+{
+    hcl_spin_missed(spin);
+    spin->counts.slept++;
+    spin->asleep_ns = now_ns();
 }
 
 void hcl_spin_woke(struct hcl_spin *spin, bool found)
@@ -269,7 +279,7 @@ void hcl_spin_woke(struct hcl_spin *spin, bool found)
 
     spin->now_ns = now_ns();
     slept_ns = spin->now_ns - spin->asleep_ns;
-    settle_credit(spin, spin->spun_ns + spin->yielded_ns);
+    settle_credit(spin, 0);
     if (!found || slept_ns > SHORT_SLEEP_NS) {
         return;
     }

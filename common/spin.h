@@ -152,6 +152,9 @@ static inline void hcl_spin_found(struct hcl_spin *spin)
     }
 }
 
+/* The wait ends without having found anything, and without a sleep. */
+void hcl_spin_missed(struct hcl_spin *spin);
+
 /* Just before a sleep that follows looks in vain. */
 void hcl_spin_sleep(struct hcl_spin *spin);
 

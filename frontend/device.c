@@ -122,6 +122,9 @@ static int drive(struct hcl_device *device, int timeout_ms, bool interruptible,
                  bool even_ended, bool (*done)(const void *arg),
                  const void *arg)
 {
+    uint64_t timeout_ns =
+        timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms * 1000000;
+    uint64_t look_ns = 2 * device->spin.max_ns; /* both ways */
     uint64_t now = 0, deadline_us = 0;
     int ret;
 
@@ -134,7 +137,8 @@ static int drive(struct hcl_device *device, int timeout_ms, bool interruptible,
         if (device->connection.end.code && !even_ended) {
             return device->connection.end.code;
         }
-        if (look_for_answer(device)) {
+        /* Not where looking would take longer than the caller waits. */
+        if (look_ns <= timeout_ns && look_for_answer(device)) {
             continue;
         }
         if (!deadline_us) {
@@ -144,6 +148,7 @@ static int drive(struct hcl_device *device, int timeout_ms, bool interruptible,
             now = hcl_now_us();
         }
         if (now >= deadline_us) {
+            hcl_spin_missed(&device->spin);
             return -ETIMEDOUT;
         }
         if (!hcl_connection_arm(&device->connection)) {

@@ -440,7 +440,10 @@ static void clear(struct bench *bench)
     }
     free(bench->handles);
     free(bench->slots);
-    free(bench->memory);
+    /* After a stall an answer may still come, until the device is closed. */
+    if (bench->completed == bench->submitted) {
+        free(bench->memory);
+    }
 }
 
 static int run_phase(struct bench *bench, struct hcl_err *err)

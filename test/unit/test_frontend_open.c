@@ -2,6 +2,8 @@
 /* Opening, closing and listing devices, and data. */
 #include "test_frontend_backend.h"
 
+#include "../../frontend/device.h"
+
 /* ---- Opening and closing ----------------------------------------------- */
 
 static void test_open_and_close_go_through_the_states(void **state)
@@ -298,6 +300,28 @@ static void test_the_shortest_time_out_knows_why(void **state)
     assert_int_equal(err.code, -ETIMEDOUT);
     assert_non_null(strstr(err.text, "domain 0 is in state Initialising"));
     assert_non_null(strstr(err.text, "is hcl-backend running"));
+}
+
+/* Who does not want to wait is not made to, and looks no longer each time. */
+static void test_a_wait_of_no_time_does_not_look(void **state)
+{
+    struct hcl_open_options options = HCL_OPEN_DEFAULTS;
+    struct hcl_io io = {.opcode = HCL_WRITE};
+    struct hcl_device *device;
+    struct hcl_handle *handle;
+
+    (void)state;
+    options.poll_us = 1000000;
+    assert_int_equal(hcl_open("dev0", &options, 5000, &device, NULL), 0);
+    assert_int_equal(hcl_handle_open(device, 5000, &handle, NULL), 0);
+    device->spin.plain.budget_ns = device->spin.max_ns;
+    backend.mode = HOLD;
+    assert_int_equal(hcl_submit(handle, &io, NULL), 0);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(hcl_wait(device, 0, NULL), -ETIMEDOUT);
+    }
+    assert_int_equal(device->spin.counts.missed, 0);
+    hcl_close(device);
 }
 
 static void test_a_backend_that_never_maps_times_out(void **state)
@@ -658,6 +682,7 @@ int main(void)
         T(test_a_reason_takes_the_place_of_the_hint),
         T(test_time_out_says_what_to_do),
         T(test_the_shortest_time_out_knows_why),
+        T(test_a_wait_of_no_time_does_not_look),
         T(test_a_backend_that_never_maps_times_out),
         T(test_no_version_in_common),
         T(test_malformed_offers_are_faults),

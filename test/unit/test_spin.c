@@ -299,6 +299,39 @@ static void the_ceiling_holds(void **state)
     assert_in_range(looking, 100 * MS, 220 * MS);
 }
 
+/* As long as it lets pass at a time, or longer. */
+static void a_long_look_is_possible_under_a_ceiling(void **state)
+{
+    (void)state;
+    start(20000, 50);
+    wait_often(10, ELSEWHERE, 10 * US);
+    slept = 0;
+    wait_often(10, ELSEWHERE, 10 * US);
+    assert_int_equal(slept, 0);
+}
+
+/* A caller that does not want to sleep then. */
+static void what_ends_without_a_sleep_counts_as_a_miss(void **state)
+{
+    uint64_t budget;
+
+    (void)state;
+    start(200, 100);
+    wait_often(10, ELSEWHERE, 10 * US);
+    budget = spin.plain.budget_ns;
+    assert_true(budget > 0);
+    hcl_spin_begin(&spin);
+    do {
+        clock_ns += LOOK_NS;
+    } while (hcl_spin_again(&spin));
+    hcl_spin_missed(&spin);
+    assert_int_equal(spin.plain.budget_ns, budget / 2);
+    assert_int_equal(spin.counts.missed, 1);
+    /* Not twice for the same wait. */
+    hcl_spin_missed(&spin);
+    assert_int_equal(spin.counts.missed, 1);
+}
+
 static void the_counts_tell_what_happened(void **state)
 {
     (void)state;
@@ -338,6 +371,8 @@ int main(void)
         cmocka_unit_test(off_is_off),
         cmocka_unit_test(the_longest_wait_can_be_set),
         cmocka_unit_test(the_ceiling_holds),
+        cmocka_unit_test(a_long_look_is_possible_under_a_ceiling),
+        cmocka_unit_test(what_ends_without_a_sleep_counts_as_a_miss),
         cmocka_unit_test(the_counts_tell_what_happened),
     };
 
