@@ -232,6 +232,7 @@ help:
 	@echo 'make check-asan, check-tsan, check-valgrind'
 	@echo '                 the unit tests under sanitizers, under valgrind'
 	@echo 'make bench       HCL against its peers, on the simulated host'
+	@echo 'make bench-xen   the same on real Xen in QEMU'
 	@echo 'make coverage    the lines that no test reaches'
 	@echo 'make lint        formatting, static analysis, shell scripts'
 	@echo 'make install     DESTDIR=, PREFIX= (default /usr/local)'

@@ -29,6 +29,9 @@ enum bench_op {
     BENCH_TRIPS,  /* @count round trips */
     BENCH_STREAM, /* @count messages to the server */
     BENCH_QUIET,  /* the server sleeps until the next work */
+    BENCH_ATTACH, /* on real Xen: the guest gets a device; see xen_server.c */
+    BENCH_DETACH,
+    BENCH_CONSOLE_TRIPS, /* trips of another guest, told as the sum */
 };
 
 enum bench_transport_id {
@@ -40,6 +43,9 @@ enum bench_transport_id {
     BENCH_PIPE,
     BENCH_UNIX_STREAM,
     BENCH_UNIX_SEQPACKET,
+    BENCH_NETFRONT_TCP,
+    BENCH_NETFRONT_UDP,
+    BENCH_CONSOLE,
     BENCH_MEMCPY,
     BENCH_NUM_TRANSPORTS,
 };
@@ -57,12 +63,13 @@ struct bench_work {
     uint32_t op;
     uint32_t transport;
     uint64_t count;
-    uint32_t bytes;   /* of a message, a multiple of 64 */
-    uint32_t variant; /* meaning by transport */
-    uint32_t way;     /* of HCL */
-    uint32_t idle_us; /* of the client before each trip */
-    uint32_t job_us;  /* HCL's device takes so long; 0: none, echo0 */
-    uint32_t depth;   /* of a stream to such a device */
+    uint32_t bytes;    /* of a message, a multiple of 64 */
+    uint32_t variant;  /* meaning by transport */
+    uint32_t way;      /* of HCL */
+    uint32_t idle_us;  /* of the client before each trip */
+    uint32_t job_us;   /* HCL's device takes so long; 0: none, echo0 */
+    uint32_t depth;    /* of a stream to such a device */
+    uint32_t unpolled; /* HCL: neither side looks before it sleeps */
 };
 
 /* A cache line, and the next one, which may be fetched along. */
@@ -118,6 +125,11 @@ struct bench {
     uint32_t posted;
     bool quiet;          /* the server sleeps */
     uint64_t done_count; /* of messages, by a transport that rounds up */
+    uint64_t part_ns;    /* what HCL and a peer each get of a sample */
+    double guess_ns;     /* what a trip or message takes, before it is known */
+    bool acknowledge;    /* a stream's end is told by its own transport */
+    /* The server's, of an op that ends.c does not know. */
+    void (*serve_other)(struct bench *bench);
 };
 
 /*
@@ -134,6 +146,7 @@ struct bench_transport {
     void (*trip)(struct bench *bench, uint64_t seed);
     /* Sends, sees that it has arrived, returns the nanoseconds of it. */
     uint64_t (*stream)(struct bench *bench);
+    /* With neither of send and trip, stream makes the round trips. */
 };
 
 extern const struct bench_transport bench_hcl;
@@ -144,12 +157,15 @@ extern const struct bench_transport bench_eventfd;
 extern const struct bench_transport bench_pipe;
 extern const struct bench_transport bench_unix_stream;
 extern const struct bench_transport bench_unix_seqpacket;
+extern const struct bench_transport bench_netfront_tcp;
+extern const struct bench_transport bench_netfront_udp;
+extern const struct bench_transport bench_console;
 extern const struct bench_transport bench_memcpy;
 
 /* By enum bench_transport_id; each program has its own table. */
 extern const struct bench_transport *const bench_transports[];
 
-/* ---- link.c ------------------------------------------------------------ */
+/* ---- base.c ------------------------------------------------------------ */
 
 /* Prints and ends the program: a benchmark cannot go on without its parts. */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *fmt,
@@ -157,16 +173,34 @@ __attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *fmt,
 
 void bench_pin(int pid, int core);
 
+/* All of it; @bytes of at most that, but whole lines of 64 bytes. */
+void bench_write_all(int fd, const void *message, size_t bytes);
+size_t bench_read_lines(int fd, void *message, size_t bytes);
+
+/* ---- link.c, or on real Xen link_xen.c --------------------------------- */
+
 /* The server makes all descriptors; the client gets them over @socket. */
 void bench_make_fds(struct bench *bench);
 void bench_send_fds(const struct bench *bench, int socket);
 void bench_receive_fds(struct bench *bench, int socket);
 
-/* Waits until *@word, on the page, is not @old any more. */
-void bench_wait(struct bench *bench, const uint32_t *word, uint32_t old,
-                bool sleep_now);
-/* Changes a word on the page that the other end may wait for. */
-void bench_set(struct bench *bench, uint32_t *word, uint32_t value);
+/* On real Xen: a vchan that nothing else uses, and a page that is private. */
+void bench_link_listen(struct bench *bench, int domid);
+void bench_link_connect(struct bench *bench, int domid);
+
+/* Two words that are not a work, in the middle of one; see xen_server.c. */
+void bench_link_tell(void);
+void bench_link_hear(void);
+
+/* The client's: posts a work and waits until the server is ready for it; waits
+ * until the server is done, and has its sum on the page. */
+void bench_link_post(struct bench *bench, const struct bench_work *work);
+void bench_link_finish(struct bench *bench);
+
+/* The server's: waits for a work; is ready for it; is done with it. */
+void bench_link_next(struct bench *bench);
+void bench_link_ready(struct bench *bench);
+void bench_link_done(struct bench *bench);
 
 /* ---- ends.c ------------------------------------------------------------ */
 
@@ -193,6 +227,7 @@ double bench_notify_ns(int own_domid);
 
 /* The client's. */
 void bench_hcl_connect(void);
+void bench_hcl_connect_unpolled(void);
 void bench_hcl_disconnect(void);
 
 /* Whether there is a device that takes so long; connects it. */
@@ -200,6 +235,15 @@ bool bench_hcl_has_delay(uint32_t job_us);
 
 /* What libhcl and the worker of streams of this kind have done so far. */
 struct bench_count bench_hcl_count(enum bench_way way);
+
+/* ---- transport_net.c --------------------------------------------------- */
+
+/* The server's: before the client is there, and once it is. */
+void bench_net_listen(void);
+void bench_net_accept(void);
+
+/* The client's: to the server's address. */
+void bench_net_connect(const char *address);
 
 /* ---- transport_kernel.c ------------------------------------------------ */
 

@@ -6,13 +6,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "pairs.h"
 #include "rows.h"
 
-#define DEFAULT_SECONDS 20
+/* What HCL and a peer each get of a sample. */
+#define PART_NS 1500000
 
 const struct bench_transport *const bench_transports[BENCH_NUM_TRANSPORTS] = {
     [BENCH_HCL] = &bench_hcl,
@@ -26,53 +26,15 @@ const struct bench_transport *const bench_transports[BENCH_NUM_TRANSPORTS] = {
     [BENCH_MEMCPY] = &bench_memcpy,
 };
 
-struct options {
-    const char *rows; /* NULL: all */
-    double seconds;   /* of a row */
-};
-
-/* Is @id one of "A1,A2"? */
-static bool wanted(const struct options *options, const char *id)
-{
-    const char *at = options->rows;
-    size_t length = strlen(id);
-
-    if (!at) {
-        return true;
-    }
-    while ((at = strstr(at, id))) {
-        if ((at == options->rows || at[-1] == ',') &&
-            (at[length] == ',' || at[length] == '\0')) {
-            return true;
-        }
-        at += length;
-    }
-    return false;
-}
-
-static bool parse(int argc, char **argv, struct options *options)
-{
-    options->seconds = DEFAULT_SECONDS;
-    for (int i = 4; i < argc; i += 2) {
-        if (i + 1 < argc && strcmp(argv[i], "--rows") == 0) {
-            options->rows = argv[i + 1];
-        } else if (i + 1 < argc && strcmp(argv[i], "--seconds") == 0) {
-            options->seconds = strtod(argv[i + 1], NULL);
-        } else {
-            return false;
-        }
-    }
-    return argc >= 4;
-}
-
-static void measure_rows(struct bench *bench, const struct options *options)
+static void measure_rows(struct bench *bench,
+                         const struct bench_options *options)
 {
     struct bench_found found = {0};
 
     for (size_t i = 0; i < bench_num_rows; i++) {
         const struct bench_row *row = &bench_rows[i];
 
-        if (wanted(options, row->id) &&
+        if (bench_options_want(options, row->id) &&
             (!row->work.job_us || bench_hcl_has_delay(row->work.job_us))) {
             bench_measure(bench, row, options->seconds, &found);
             bench_report_row(row, &found);
@@ -80,24 +42,24 @@ static void measure_rows(struct bench *bench, const struct options *options)
         }
     }
     for (size_t i = 0; bench_counted_ids[i]; i++) {
-        if (wanted(options, bench_counted_ids[i])) {
+        if (bench_options_want(options, bench_counted_ids[i])) {
             bench_count_row(bench, bench_counted_ids[i], options->seconds);
         }
     }
-    if (wanted(options, "A8")) {
+    if (bench_options_want(options, "A8")) {
         bench_fair_measure(bench, options->seconds);
     }
-    if (wanted(options, "A10")) {
+    if (bench_options_want(options, "A10")) {
         bench_pairs_measure(options->seconds);
     }
 }
 
 int main(int argc, char **argv)
 {
-    struct bench bench = {0};
-    struct options options = {0};
+    struct bench bench = {.part_ns = PART_NS, .guess_ns = 1000};
+    struct bench_options options = {0};
 
-    if (!parse(argc, argv, &options)) {
+    if (!bench_options_read(&options, argc, argv, 4)) {
         fprintf(stderr, "usage: bench-client OWN SERVER JSON [--rows ID,...] "
                         "[--seconds N]\n");
         return 2;
@@ -107,7 +69,7 @@ int main(int argc, char **argv)
     bench_vchan_connect(atoi(argv[2]));
     bench_hcl_connect();
     bench_pin(0, BENCH_CLIENT_CORE);
-    bench_report_begin();
+    bench_report_begin(true);
     printf("cost of a notification here: %.0f ns, of a write to an eventfd "
            "%.0f ns\n\n",
            bench_notify_ns(atoi(argv[1])), bench_eventfd_ns(&bench));

@@ -11,6 +11,7 @@
 struct bench_count {
     uint64_t notifications; /* events sent */
     uint64_t copied;        /* bytes, by calls of memcpy and memmove */
+    uint64_t grants;        /* mappings of a guest's pages */
 };
 
 extern struct bench_count bench_count;

@@ -15,6 +15,11 @@
 /* Before trips are timed: an end that slept is awake then. */
 #define WARM_UP_TRIPS 3
 
+/* Where the other end does not count along: that many times slower than the
+ * last time, as seen after so many trips, is enough. */
+#define SLOWER 5
+#define LOOK_TRIPS 64
+
 /* An idle time from here on is slept, below it is spun. */
 #define SLEEP_FROM_US 1000
 
@@ -137,6 +142,10 @@ static uint64_t serve_stream(struct bench *bench,
         sum += bench_add(message, got);
         left -= got;
     }
+    if (bench->acknowledge) {
+        memcpy(message, &sum, sizeof(sum));
+        transport->send(bench, message, BENCH_TRIP_BYTES);
+    }
     return sum;
 }
 
@@ -148,61 +157,43 @@ static void serve(struct bench *bench)
 
     if (bench->work.op == BENCH_LINE) {
         store(&page->line[1].word, 0);
-        bench_set(bench, &page->ready, bench->posted);
+        bench_link_ready(bench);
         serve_line(bench);
         store(&page->line[0].word, 0);
         return;
     }
     if (bench->work.op == BENCH_QUIET) {
-        bench_set(bench, &page->ready, bench->posted);
+        bench_link_ready(bench);
+        return;
+    }
+    if (bench->work.op != BENCH_TRIPS && bench->work.op != BENCH_STREAM) {
+        bench->serve_other(bench);
         return;
     }
     transport->begin(bench);
-    bench_set(bench, &page->ready, bench->posted);
+    bench_link_ready(bench);
     page->sum = bench->work.op == BENCH_TRIPS ? serve_trips(bench, transport)
                                               : serve_stream(bench, transport);
 }
 
 void bench_serve(struct bench *bench)
 {
-    struct bench_page *page = bench->page;
-
     for (;;) {
-        bench_wait(bench, &page->posted, bench->posted,
-                   bench->work.op == BENCH_QUIET);
-        bench->posted = __atomic_load_n(&page->posted, __ATOMIC_ACQUIRE);
-        bench->work = page->work;
+        bench_link_next(bench);
         serve(bench);
-        bench_set(bench, &page->done, bench->posted);
+        bench_link_done(bench);
     }
 }
 
 /* ---- The client -------------------------------------------------------- */
-
-static void post(struct bench *bench, const struct bench_work *work)
-{
-    struct bench_page *page = bench->page;
-    uint32_t last = bench->posted;
-
-    bench->work = *work;
-    page->work = *work;
-    bench->posted++;
-    bench_set(bench, &page->posted, bench->posted);
-    bench_wait(bench, &page->ready, last, false);
-}
-
-static void finish(struct bench *bench)
-{
-    bench_wait(bench, &bench->page->done, bench->posted - 1, false);
-}
 
 void bench_quieten(struct bench *bench)
 {
     struct bench_work work = {.op = BENCH_QUIET};
 
     if (!bench->quiet) {
-        post(bench, &work);
-        finish(bench);
+        bench_link_post(bench, &work);
+        bench_link_finish(bench);
         bench->quiet = true;
     }
 }
@@ -213,9 +204,9 @@ double bench_measure_line(struct bench *bench)
     double ns;
 
     bench->quiet = false;
-    post(bench, &work);
+    bench_link_post(bench, &work);
     ns = use_line(bench);
-    finish(bench);
+    bench_link_finish(bench);
     return ns;
 }
 
@@ -263,6 +254,10 @@ static double use_trips(struct bench *bench,
     }
     begin = bench_now_ns();
     for (; i < bench->work.count; i++) {
+        if (transport->trip && i % LOOK_TRIPS == 0 &&
+            bench_now_ns() - begin > SLOWER * bench->part_ns) {
+            break;
+        }
         if (idle_us > 0) {
             idle(idle_us);
             begin = bench_now_ns();
@@ -275,7 +270,7 @@ static double use_trips(struct bench *bench,
     if (!idle_us) {
         spent = bench_now_ns() - begin;
     }
-    return (double)spent / (double)(bench->work.count - WARM_UP_TRIPS);
+    return (double)spent / (double)(i - WARM_UP_TRIPS);
 }
 
 /* Short messages are made anew; of long ones the first word is. */
@@ -300,11 +295,31 @@ static uint64_t use_stream(struct bench *bench,
     return sum + work->count * (work->count - 1) / 2 + work->count * rest;
 }
 
+/* Nanoseconds of all messages, up to where they have been received. */
+static uint64_t time_stream(struct bench *bench,
+                            const struct bench_transport *transport)
+{
+    uint64_t begin = bench_now_ns(), ns, sum;
+
+    sum = use_stream(bench, transport);
+    if (bench->acknowledge) {
+        transport->receive(bench, message, BENCH_TRIP_BYTES);
+        ns = bench_now_ns() - begin;
+        bench_link_finish(bench);
+    } else {
+        bench_link_finish(bench);
+        ns = bench_now_ns() - begin;
+    }
+    if (bench->page->sum != sum) {
+        bench_die("%s: what came has a wrong sum", transport->name);
+    }
+    return ns;
+}
+
 double bench_do(struct bench *bench, const struct bench_work *work)
 {
     const struct bench_transport *transport = bench_transports[work->transport];
     struct bench_work exact = *work;
-    uint64_t begin, sum;
     double ns;
 
     if (work->op == BENCH_TRIPS) {
@@ -315,26 +330,21 @@ double bench_do(struct bench *bench, const struct bench_work *work)
         bench->work = exact;
     } else {
         bench->quiet = false;
-        post(bench, &exact);
+        bench_link_post(bench, &exact);
     }
     transport->begin(bench);
-    if (work->op == BENCH_TRIPS) {
+    bench->done_count = work->count;
+    if (work->op == BENCH_TRIPS && (transport->send || transport->trip)) {
         ns = use_trips(bench, transport);
+        if (!transport->stream) {
+            bench_link_finish(bench);
+        }
     } else if (transport->stream) {
-        bench->done_count = work->count;
         ns = (double)transport->stream(bench);
         ns /= (double)bench->done_count;
     } else {
-        begin = bench_now_ns();
-        sum = use_stream(bench, transport);
-        finish(bench);
-        ns = (double)(bench_now_ns() - begin) / (double)work->count;
-        if (bench->page->sum != sum) {
-            bench_die("%s: what came has a wrong sum", transport->name);
-        }
-    }
-    if (!transport->stream) {
-        finish(bench);
+        ns = (double)time_stream(bench, transport);
+        ns /= (double)work->count;
     }
     return ns;
 }

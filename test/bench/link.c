@@ -3,54 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <sched.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
 
 /* How long an end spins for the other before it sleeps. */
 #define SPINS 20000
-
-void bench_die(const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    fputs("bench: ", stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
-    va_end(args);
-    exit(EXIT_FAILURE);
-}
-
-uint64_t bench_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-void bench_pin(int pid, int core)
-{
-    cpu_set_t cores;
-
-    CPU_ZERO(&cores);
-    CPU_SET(core, &cores);
-    if (sched_setaffinity(pid, sizeof(cores), &cores) < 0) {
-        bench_die("cannot pin process %d to core %d: %s", pid, core,
-                  strerror(errno));
-    }
-}
 
 /* ---- Descriptors ------------------------------------------------------- */
 
@@ -148,8 +111,9 @@ void bench_receive_fds(struct bench *bench, int socket)
 
 /* ---- Waiting ----------------------------------------------------------- */
 
-void bench_wait(struct bench *bench, const uint32_t *word, uint32_t old,
-                bool sleep_now)
+/* Until *@word, on the page, is not @old any more. */
+static void await(struct bench *bench, const uint32_t *word, uint32_t old,
+                  bool sleep_now)
 {
     struct bench_page *page = bench->page;
     unsigned int spins = sleep_now || page->one_core ? 0 : SPINS;
@@ -166,10 +130,47 @@ void bench_wait(struct bench *bench, const uint32_t *word, uint32_t old,
     }
 }
 
-void bench_set(struct bench *bench, uint32_t *word, uint32_t value)
+/* Changes a word on the page that the other end may wait for. */
+static void set(struct bench *bench, uint32_t *word, uint32_t value)
 {
     __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&bench->page->sleeping, __ATOMIC_SEQ_CST)) {
         syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
     }
+}
+
+void bench_link_post(struct bench *bench, const struct bench_work *work)
+{
+    struct bench_page *page = bench->page;
+    uint32_t last = bench->posted;
+
+    bench->work = *work;
+    page->work = *work;
+    bench->posted++;
+    set(bench, &page->posted, bench->posted);
+    await(bench, &page->ready, last, false);
+}
+
+void bench_link_finish(struct bench *bench)
+{
+    await(bench, &bench->page->done, bench->posted - 1, false);
+}
+
+void bench_link_next(struct bench *bench)
+{
+    struct bench_page *page = bench->page;
+
+    await(bench, &page->posted, bench->posted, bench->work.op == BENCH_QUIET);
+    bench->posted = __atomic_load_n(&page->posted, __ATOMIC_ACQUIRE);
+    bench->work = page->work;
+}
+
+void bench_link_ready(struct bench *bench)
+{
+    set(bench, &bench->page->ready, bench->posted);
+}
+
+void bench_link_done(struct bench *bench)
+{
+    set(bench, &bench->page->done, bench->posted);
 }

@@ -11,7 +11,7 @@
 
 static const char *const placements[] = {"near", "mid", "far", "any"};
 static const char *const units[] = {"ns",   "M/s",   "GB/s", "a message",
-                                    "of 1", "bytes", "%"};
+                                    "of 1", "bytes", "%",    "ms"};
 
 static cJSON *array;
 static unsigned int reached, missed;
@@ -59,7 +59,8 @@ static double limit_of(const struct bench_row *row,
     if (goal->fixed > 0) {
         limit = stricter(row->unit, limit, goal->fixed);
     }
-    for (int i = 0; i < 2 && goal->ratio[i].peer != BENCH_HCL; i++) {
+    for (int i = 0; i < BENCH_MOST_RATIOS && goal->ratio[i].peer != BENCH_HCL;
+         i++) {
         const struct bench_ratio *ratio = &goal->ratio[i];
         struct bench_values *peer = &peers[ratio->peer];
         double median = bench_values_at(peer, 0.5);
@@ -93,11 +94,12 @@ void bench_report_row(const struct bench_row *row, struct bench_found *found)
 
 /* ---- The table --------------------------------------------------------- */
 
-void bench_report_begin(void)
+void bench_report_begin(bool lines)
 {
     array = cJSON_CreateArray();
-    printf("Medians; in brackets the range without the outer tenths. L is the\n"
-           "cache-line round trip. x: how much better HCL is than a peer.\n\n");
+    printf("Medians; in brackets the range without the outer tenths.%s\n"
+           "x: how much better HCL is than a peer.\n\n",
+           lines ? " L is the\ncache-line round trip." : "");
 }
 
 static void print_value(double value)
@@ -218,6 +220,20 @@ void bench_report(struct bench_result *result)
     if (!isnan(result->limit)) {
         *(has_reached(result) ? &reached : &missed) += 1;
     }
+}
+
+void bench_report_alone(const char *id, const char *title, enum bench_unit unit,
+                        struct bench_values *hcl, double limit)
+{
+    struct bench_result result = {.id = id,
+                                  .title = title,
+                                  .unit = unit,
+                                  .placement = BENCH_ANY,
+                                  .limit = limit,
+                                  .hcl = hcl};
+
+    bench_report(&result);
+    bench_values_clear(hcl);
 }
 
 void bench_report_end(const char *path)

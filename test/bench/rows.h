@@ -23,6 +23,7 @@ enum bench_unit {
     BENCH_UNIT_SHARE,  /* of the time */
     BENCH_UNIT_BYTES,
     BENCH_UNIT_PERCENT,
+    BENCH_UNIT_MS,
 };
 
 /* To be so much better than a peer. */
@@ -31,11 +32,13 @@ struct bench_ratio {
     double factor;
 };
 
+#define BENCH_MOST_RATIOS 3
+
 /* The strictest of these counts. */
 struct bench_goal {
-    double line, add;            /* at most line * L + add, in ns */
-    double fixed;                /* of the row's unit */
-    struct bench_ratio ratio[2]; /* of the peers' medians */
+    double line, add; /* at most line * L + add, in ns */
+    double fixed;     /* of the row's unit */
+    struct bench_ratio ratio[BENCH_MOST_RATIOS]; /* of the peers' medians */
 };
 
 struct bench_row {
@@ -45,6 +48,7 @@ struct bench_row {
     struct bench_work work; /* HCL's; peers do the same */
     uint32_t num_variants;  /* of HCL, from work.variant on; 0: one */
     uint32_t peers;         /* 1 << enum bench_transport_id */
+    uint32_t peer_variant;  /* the first of those of a peer that are tried */
     bool one_core;          /* client, server and workers */
     bool any;               /* no cache-line round trip around it */
     struct bench_goal goals[BENCH_NUM_PLACEMENTS];
@@ -93,9 +97,25 @@ void bench_found_clear(struct bench_found *found);
 /* Samples that a placement needs to be a result. */
 #define BENCH_LEAST_SAMPLES 9
 
-/* rows_counted.c: rows that are not a table's: A6 and A7. */
+/* What is to be measured, from the command line. */
+struct bench_options {
+    const char *rows; /* "A1,A2"; NULL: all */
+    double seconds;   /* of a row */
+};
+
+/* options.c: reads what follows @first arguments.  False: usage. */
+bool bench_options_read(struct bench_options *options, int argc, char **argv,
+                        int first);
+bool bench_options_want(const struct bench_options *options, const char *id);
+
+/* rows_counted.c: rows that are not a table's: A6 and A7, B4. */
 void bench_count_row(struct bench *bench, const char *id, double seconds);
 extern const char *const bench_counted_ids[];
+void bench_count_xen_row(struct bench *bench, double seconds);
+
+/* A row without peers; clears @hcl. */
+void bench_report_alone(const char *id, const char *title, enum bench_unit unit,
+                        struct bench_values *hcl, double limit);
 
 /* rows_fair.c: A8 */
 void bench_fair_measure(struct bench *bench, double seconds);
@@ -105,7 +125,8 @@ bool bench_lower_is_better(enum bench_unit unit);
 /* With job_us: of what is added to that, or how much of the time it is. */
 double bench_in_unit(enum bench_unit unit, double ns,
                      const struct bench_work *work);
-void bench_report_begin(void);
+/* @lines: of rows whose samples have a cache-line round trip beside. */
+void bench_report_begin(bool lines);
 void bench_report_row(const struct bench_row *row, struct bench_found *found);
 void bench_report(struct bench_result *result);
 void bench_report_end(const char *path);

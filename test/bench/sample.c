@@ -16,13 +16,12 @@
 #define NEAR_BELOW_NS 80
 #define FAR_ABOVE_NS 200
 
-/* What HCL and a peer each get of a sample. */
-#define PART_NS 1500000
 #define LEAST_COUNT 4
 #define MOST_COUNT 2000000
 
 /* Rounds over all variants before the best is taken. */
 #define VARIANT_ROUNDS 7
+#define MOST_VARIANTS 16
 
 /* One side of a comparison. */
 struct party {
@@ -84,41 +83,46 @@ void bench_found_clear(struct bench_found *found)
 static double run(struct bench *bench, struct party *party)
 {
     double each = party->ns + party->work.idle_us * 1000.0;
-    double count = PART_NS / each;
+    double part_ns = (double)bench->part_ns;
+    double count = part_ns / each;
 
     if (count < LEAST_COUNT) {
         /* Slept in between: one at a time is enough. */
-        count = party->work.idle_us * 1000.0 > PART_NS ? 1 : LEAST_COUNT;
+        count = party->work.idle_us * 1000.0 > part_ns ? 1 : LEAST_COUNT;
     }
     party->work.count = (uint64_t)(count < MOST_COUNT ? count : MOST_COUNT);
     party->ns = bench_do(bench, &party->work);
     return party->ns;
 }
 
-/* Takes the variant that serves this party best. */
+/* Takes the variant that serves this party best; they may be far apart. */
 static void choose(struct bench *bench, struct party *party)
 {
-    struct bench_values values[32] = {0};
-    double best = INFINITY, median;
-    uint32_t chosen = party->first_variant;
+    struct bench_values values[MOST_VARIANTS] = {0};
+    double ns[MOST_VARIANTS] = {0}, best = INFINITY, median;
+    uint32_t chosen = 0,
+             count = party->num_variants > 1 ? party->num_variants : 1;
 
-    run(bench, party); /* so that counts are about right */
-    for (int round = 0; round < VARIANT_ROUNDS && party->num_variants > 1;
-         round++) {
-        for (uint32_t i = 0; i < party->num_variants; i++) {
+    for (int round = 0; round <= (count > 1 ? VARIANT_ROUNDS : 0); round++) {
+        for (uint32_t i = 0; i < count; i++) {
             party->work.variant = party->first_variant + i;
-            bench_values_add(&values[i], run(bench, party));
+            party->ns = round == 0 ? bench->guess_ns : ns[i];
+            ns[i] = run(bench, party);
+            if (round > 0) { /* the first one had but a guess */
+                bench_values_add(&values[i], ns[i]);
+            }
         }
     }
-    for (uint32_t i = 0; i < party->num_variants; i++) {
-        median = bench_values_at(&values[i], 0.5);
-        if (party->num_variants > 1 && median < best) {
+    for (uint32_t i = 0; i < count; i++) {
+        median = count > 1 ? bench_values_at(&values[i], 0.5) : ns[i];
+        if (median < best) {
             best = median;
-            chosen = party->first_variant + i;
+            chosen = i;
         }
         bench_values_clear(&values[i]);
     }
-    party->work.variant = chosen;
+    party->work.variant = party->first_variant + chosen;
+    party->ns = best;
 }
 
 static void set_up(struct bench *bench, struct party *party,
@@ -129,16 +133,17 @@ static void set_up(struct bench *bench, struct party *party,
     const struct bench_transport *peer = bench_transports[transport];
 
     party->work = row->work;
-    party->ns = 1000;
     if (own) {
         party->first_variant = row->work.variant;
         party->num_variants = row->num_variants;
     } else {
         party->work.transport = transport;
-        party->first_variant = 0;
-        party->num_variants = row->work.op == BENCH_STREAM ? peer->variants : 1;
+        party->first_variant =
+            row->peer_variant < peer->variants ? row->peer_variant : 0;
+        party->num_variants = row->work.op == BENCH_STREAM
+                                  ? peer->variants - party->first_variant
+                                  : 1;
     }
-    party->work.variant = party->first_variant;
     choose(bench, party);
     found->variant[own ? BENCH_HCL : transport] = party->work.variant;
     found->chosen[own ? BENCH_HCL : transport] = party->num_variants > 1;
@@ -206,7 +211,9 @@ void bench_measure(struct bench *bench, const struct bench_row *row,
         }
     }
     end = bench_now_ns() + (uint64_t)(seconds * 1e9);
-    for (; bench_now_ns() < end; turn++) {
+    /* Each turn of such a row gives each peer a sample. */
+    for (; bench_now_ns() < end || (row->any && turn < BENCH_LEAST_SAMPLES);
+         turn++) {
         for (int i = 0; i < num_peers; i++) {
             sample(bench, row, &hcl, &peers[i], turn & 1, ret_found);
         }

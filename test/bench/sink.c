@@ -52,6 +52,7 @@ static void sink_submit(struct hcl_device *device, struct hcl_job *job)
     if (job->opcode == HCLIF_OP_READ) {
         report->notifications = bench_count.notifications;
         report->copied = bench_count.copied;
+        report->grants = bench_count.grants;
         bytes =
             sizeof(*report) < job->rx_bytes ? sizeof(*report) : job->rx_bytes;
         memcpy(job->rx, report, bytes);

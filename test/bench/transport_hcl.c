@@ -5,6 +5,7 @@
  *   echo0    the product's hcl-worker: answers with what it got
  *   sink0    bench-worker (sink.c): reads every word in the pool
  *   drain0   bench-worker: reads every word in its private copy
+ *   still0   as echo0; neither side looks before it sleeps
  *   delayN   the product's hcl-worker: a device that takes N us
  */
 #include <errno.h>
@@ -33,7 +34,7 @@ struct side {
     uint8_t *pool;              /* of pool_bytes; or trip_tx */
 };
 
-static struct side echo, sink, drain;
+static struct side echo, unpolled, sink, drain;
 
 /* Opened when they are needed: by the times that they take. */
 static const uint32_t delay_us[] = {1, 10, 100, 1000};
@@ -49,8 +50,12 @@ static int connect_side(struct side *side, const char *name,
                         uint32_t pool_bytes, struct hcl_err *err)
 {
     struct hcl_open_options options = HCL_OPEN_DEFAULTS;
+    struct hcl_status status;
     int ret;
 
+    if (side == &unpolled) {
+        options.poll_us = 0;
+    }
     if (pool_bytes) {
         options.ring_page_order = 2;
         options.tx_pool_bytes = pool_bytes + TRIP_POOL_BYTES;
@@ -70,7 +75,12 @@ static int connect_side(struct side *side, const char *name,
     side->pool = pool_bytes ? hcl_buffer_alloc(side->device, pool_bytes, HCL_TX)
                             : side->trip_tx;
     if (!side->report || !side->trip_tx || !side->trip_rx || !side->pool) {
-        return hcl_err_set(err, -ENOMEM, "no pool memory");
+        hcl_status(side->device, &status);
+        return hcl_err_set(err, -ENOMEM,
+                           "no pool memory; granted: %u bytes to send, %u to "
+                           "receive%s",
+                           status.tx_pool_bytes, status.rx_pool_bytes,
+                           status.connected ? "" : "; connection lost");
     }
     return 0;
 }
@@ -95,9 +105,15 @@ void bench_hcl_connect(void)
     drain.pool = NULL;
 }
 
+void bench_hcl_connect_unpolled(void)
+{
+    must_connect(&unpolled, "still0", 0);
+}
+
 void bench_hcl_disconnect(void)
 {
     hcl_close(echo.device);
+    hcl_close(unpolled.device);
     hcl_close(sink.device);
     hcl_close(drain.device);
     for (size_t i = 0; i < NUM_DELAYS; i++) {
@@ -145,8 +161,10 @@ static void hcl_begin(struct bench *bench)
 /* Variant 0: from and to pool buffers; 1: from and to private memory. */
 static void hcl_trip(struct bench *bench, uint64_t seed)
 {
-    const struct side *side =
-        bench->work.job_us ? find_delay(bench->work.job_us) : &echo;
+    const struct side *side = bench->work.job_us
+                                  ? find_delay(bench->work.job_us)
+                              : bench->work.unpolled ? &unpolled
+                                                     : &echo;
     bool copied = bench->work.variant == 1;
     uint8_t *tx = copied ? message : side->trip_tx;
     uint8_t *rx = copied ? message + BENCH_TRIP_BYTES : side->trip_rx;
@@ -297,11 +315,15 @@ static uint64_t hcl_stream(struct bench *bench)
 
 struct bench_count bench_hcl_count(enum bench_way way)
 {
+    struct side *side = way == BENCH_COPIED ? &drain : &sink;
     struct bench_count count;
     struct sink_report report;
+    struct hcl_status status;
 
-    ask(way == BENCH_COPIED ? &drain : &sink, &report);
+    ask(side, &report);
+    hcl_status(side->device, &status);
     count = bench_count;
+    count.grants = report.grants + status.grant_operations;
     count.notifications += report.notifications;
     count.copied += report.copied;
     return count;

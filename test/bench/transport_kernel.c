@@ -12,40 +12,6 @@ static void begin_nothing(struct bench *bench)
     (void)bench;
 }
 
-static void write_all(int fd, const void *message, size_t bytes)
-{
-    const uint8_t *at = message;
-    ssize_t wrote;
-
-    while (bytes > 0) {
-        wrote = write(fd, at, bytes);
-        if (wrote < 0 && errno != EINTR) {
-            bench_die("write: %s", strerror(errno));
-        }
-        if (wrote > 0) {
-            at += wrote;
-            bytes -= (size_t)wrote;
-        }
-    }
-}
-
-/* Whole lines: a short read may end within one. */
-static size_t read_lines(int fd, void *message, size_t bytes)
-{
-    uint8_t *at = message;
-    size_t have = 0;
-    ssize_t got;
-
-    do {
-        got = read(fd, at + have, bytes - have);
-        if (got == 0 || (got < 0 && errno != EINTR)) {
-            bench_die("read: %s", got ? strerror(errno) : "the end");
-        }
-        have += got > 0 ? (size_t)got : 0;
-    } while (have < bytes && have % 64 != 0);
-    return have;
-}
-
 /* ---- eventfd: the payload lies in shared memory ------------------------ */
 
 static void eventfd_send(struct bench *bench, const void *message, size_t bytes)
@@ -53,7 +19,7 @@ static void eventfd_send(struct bench *bench, const void *message, size_t bytes)
     uint64_t one = 1;
 
     memcpy(&bench->page->payload[bench->server], message, bytes);
-    write_all(
+    bench_write_all(
         bench->fds[bench->server ? BENCH_FD_EVENT_DOWN : BENCH_FD_EVENT_UP],
         &one, sizeof(one));
 }
@@ -62,7 +28,7 @@ static size_t eventfd_receive(struct bench *bench, void *message, size_t bytes)
 {
     uint64_t count;
 
-    read_lines(
+    bench_read_lines(
         bench->fds[bench->server ? BENCH_FD_EVENT_UP : BENCH_FD_EVENT_DOWN],
         &count, sizeof(count));
     memcpy(message, &bench->page->payload[!bench->server], bytes);
@@ -76,10 +42,10 @@ double bench_eventfd_ns(struct bench *bench)
 
     begin = bench_now_ns();
     for (uint64_t i = 0; i < times; i++) {
-        write_all(fd, &one, sizeof(one));
+        bench_write_all(fd, &one, sizeof(one));
     }
     ns = bench_now_ns() - begin;
-    read_lines(fd, &one, sizeof(one)); /* all of them */
+    bench_read_lines(fd, &one, sizeof(one)); /* all of them */
     return (double)ns / (double)times;
 }
 
@@ -94,16 +60,16 @@ const struct bench_transport bench_eventfd = {
 
 static void pipe_send(struct bench *bench, const void *message, size_t bytes)
 {
-    write_all(bench->fds[bench->server ? BENCH_FD_PIPE_DOWN_WRITE
-                                       : BENCH_FD_PIPE_UP_WRITE],
-              message, bytes);
+    bench_write_all(bench->fds[bench->server ? BENCH_FD_PIPE_DOWN_WRITE
+                                             : BENCH_FD_PIPE_UP_WRITE],
+                    message, bytes);
 }
 
 static size_t pipe_receive(struct bench *bench, void *message, size_t bytes)
 {
-    return read_lines(bench->fds[bench->server ? BENCH_FD_PIPE_UP_READ
-                                               : BENCH_FD_PIPE_DOWN_READ],
-                      message, bytes);
+    return bench_read_lines(bench->fds[bench->server ? BENCH_FD_PIPE_UP_READ
+                                                     : BENCH_FD_PIPE_DOWN_READ],
+                            message, bytes);
 }
 
 const struct bench_transport bench_pipe = {
@@ -116,14 +82,14 @@ const struct bench_transport bench_pipe = {
 
 static void stream_send(struct bench *bench, const void *message, size_t bytes)
 {
-    write_all(bench->fds[BENCH_FD_STREAM_CLIENT + bench->server], message,
-              bytes);
+    bench_write_all(bench->fds[BENCH_FD_STREAM_CLIENT + bench->server], message,
+                    bytes);
 }
 
 static size_t stream_receive(struct bench *bench, void *message, size_t bytes)
 {
-    return read_lines(bench->fds[BENCH_FD_STREAM_CLIENT + bench->server],
-                      message, bytes);
+    return bench_read_lines(bench->fds[BENCH_FD_STREAM_CLIENT + bench->server],
+                            message, bytes);
 }
 
 const struct bench_transport bench_unix_stream = {
@@ -137,15 +103,15 @@ const struct bench_transport bench_unix_stream = {
 static void seqpacket_send(struct bench *bench, const void *message,
                            size_t bytes)
 {
-    write_all(bench->fds[BENCH_FD_SEQPACKET_CLIENT + bench->server], message,
-              bytes);
+    bench_write_all(bench->fds[BENCH_FD_SEQPACKET_CLIENT + bench->server],
+                    message, bytes);
 }
 
 static size_t seqpacket_receive(struct bench *bench, void *message,
                                 size_t bytes)
 {
-    return read_lines(bench->fds[BENCH_FD_SEQPACKET_CLIENT + bench->server],
-                      message, bytes);
+    return bench_read_lines(
+        bench->fds[BENCH_FD_SEQPACKET_CLIENT + bench->server], message, bytes);
 }
 
 const struct bench_transport bench_unix_seqpacket = {
