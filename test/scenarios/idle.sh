@@ -1,7 +1,7 @@
 # A host whose guests do nothing does nothing: no process wakes up
 # timeout: 60
 
-start_backend 'devices = [ "name=echo0,class=echo,alive-interval-ms=10" ]'
+start_backend 'devices = [ "name=echo0,class=echo,alive-interval-ms=100" ]'
 start_watch
 create guest1 'hcl = [ "device=echo0" ]'
 guest guest1 'sleep 1000 | hclcat -w echo0 > /dev/null 2>&1 &
