@@ -270,13 +270,16 @@ void hcl_spin_sleep(struct hcl_spin *spin)
 {
     hcl_spin_missed(spin);
     spin->counts.slept++;
-    spin->asleep_ns = now_ns();
+    spin->asleep_ns = spin->max_ns ? now_ns() : 0;
 }
 
 void hcl_spin_woke(struct hcl_spin *spin, bool found)
 {
     uint64_t slept_ns;
 
+    if (!spin->max_ns) {
+        return; /* nothing is to be learnt */
+    }
     spin->now_ns = now_ns();
     slept_ns = spin->now_ns - spin->asleep_ns;
     settle_credit(spin, 0);

@@ -79,13 +79,6 @@ void hcl_device_settle(struct hcl_device *device)
     }
 }
 
-/* In hcl_now_us's time; 0 is none. */
-static uint64_t deadline(int timeout_ms)
-{
-    return timeout_ms < 0 ? HCL_FOR_EVER
-                          : hcl_now_us() + (uint64_t)timeout_ms * 1000;
-}
-
 /* Looks for a completion for a while.  False: there was none. */
 static bool look_for_answer(struct hcl_device *device)
 {
@@ -141,11 +134,13 @@ static int drive(struct hcl_device *device, int timeout_ms, bool interruptible,
         if (look_ns <= timeout_ns && look_for_answer(device)) {
             continue;
         }
-        if (!deadline_us) {
-            deadline_us = deadline(timeout_ms);
-        }
-        if (deadline_us != HCL_FOR_EVER) {
+        /* One look at the clock: it may be a system call. */
+        if (timeout_ms >= 0) {
             now = hcl_now_us();
+        }
+        if (!deadline_us) {
+            deadline_us = timeout_ms < 0 ? HCL_FOR_EVER
+                                         : now + (uint64_t)timeout_ms * 1000;
         }
         if (now >= deadline_us) {
             hcl_spin_missed(&device->spin);

@@ -266,6 +266,9 @@ static void off_is_off(void **state)
     assert_int_equal(looks, 1000);
     assert_int_equal(slept, 1000);
     assert_int_equal(yields, 0);
+    clock_looks = 0;
+    wait_for(ELSEWHERE, 1 * US);
+    assert_int_equal(clock_looks, 0);
 }
 
 static void the_longest_wait_can_be_set(void **state)
