@@ -14,9 +14,6 @@
 /* The longest time in options: an hour. */
 #define MAX_MS 3600000u
 
-/* A second. */
-#define MAX_POLL_US 1000000u
-
 /* What 0 stands for in options. */
 #define GRACE_MS 1000u
 #define BACKOFF_MS 50u
@@ -122,8 +119,8 @@ static int drive(struct hcl_device *device, int timeout_ms, bool interruptible,
     int ret;
 
     process_if_due(device);
+    hcl_connection_serve(&device->connection);
     for (;;) {
-        hcl_connection_serve(&device->connection);
         if (done(arg)) {
             return 0;
         }
@@ -132,6 +129,7 @@ static int drive(struct hcl_device *device, int timeout_ms, bool interruptible,
         }
         /* Not where looking would take longer than the caller waits. */
         if (look_ns <= timeout_ns && look_for_answer(device)) {
+            hcl_connection_serve(&device->connection);
             continue;
         }
         /* One look at the clock: it may be a system call. */
@@ -191,11 +189,11 @@ static int check_options(const struct hcl_open_options *options,
         return hcl_err_set(err, -EINVAL,
                            "a time in the options is at most %u ms", MAX_MS);
     }
-    if (options->poll_us > MAX_POLL_US || options->poll_percent > 100 ||
+    if (options->poll_us > HCL_SPIN_LIMIT_US || options->poll_percent > 100 ||
         (options->poll_us > 0 && options->poll_percent == 0)) {
         return hcl_err_set(err, -EINVAL,
                            "poll_us is at most %u, and poll_percent 1 to 100",
-                           MAX_POLL_US);
+                           HCL_SPIN_LIMIT_US);
     }
     return 0;
 }
