@@ -8,8 +8,6 @@
 #include "settings.h"
 #include "share.h"
 
-#define MAX_POLL_US 1000000
-
 /* All references must fit into the lists of doc/protocol.md 3.1. */
 #define MAX_POOL_PAGES 4096
 
@@ -97,8 +95,8 @@ static int get_times(struct hcl_device_config *config, struct hcl_err *err)
 static int get_spin(const struct hcl_spec *spec,
                     struct hcl_spin_settings *settings, struct hcl_err *err)
 {
-    int rc = hcl_spec_get_u32(spec, "poll-us", 0, MAX_POLL_US, HCL_SPIN_MAX_US,
-                              &settings->max_us, err);
+    int rc = hcl_spec_get_u32(spec, "poll-us", 0, HCL_SPIN_LIMIT_US,
+                              HCL_SPIN_MAX_US, &settings->max_us, err);
 
     if (rc < 0) {
         return rc;

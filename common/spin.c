@@ -3,7 +3,8 @@
 
 #include <sched.h>
 #include <string.h>
-#include <time.h>
+
+#include "loop.h"
 
 /* Of each cost. */
 #define MEASUREMENTS 16
@@ -31,24 +32,16 @@
 /* So much looking the ceiling lets pass at a time. */
 #define MAX_CREDIT_NS 10000000
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* ---- Costs -------------------------------------------------------------- */
 
 /* The least of several: others may run in between. */
 static uint64_t measure(void (*what)(void))
 {
-    uint64_t least = UINT64_MAX, before = now_ns(), after;
+    uint64_t least = UINT64_MAX, before = hcl_now_ns(), after;
 
     for (unsigned int i = 0; i < MEASUREMENTS; i++, before = after) {
         what();
-        after = now_ns();
+        after = hcl_now_ns();
         if (after - before < least) {
             least = after - before;
         }
@@ -69,14 +62,16 @@ void hcl_spin_init(struct hcl_spin *spin,
                    const struct hcl_spin_settings *settings)
 {
     memset(spin, 0, sizeof(*spin));
-    spin->clock_ns = measure(nothing);
-    spin->yield_ns = measure(yield);
     spin->max_ns = settings->max_us * UINT64_C(1000);
+    if (spin->max_ns) {
+        spin->clock_ns = measure(nothing);
+        spin->yield_ns = measure(yield);
+    }
     spin->percent = settings->percent;
     spin->chunk = MIN_CHUNK;
     spin->plain.rest = spin->yield.rest = HCL_SPIN_MIN_REST;
     spin->credit_ns = MAX_CREDIT_NS;
-    spin->credited_ns = now_ns();
+    spin->credited_ns = hcl_now_ns();
 }
 
 /* ---- Budgets ------------------------------------------------------------ */
@@ -168,7 +163,7 @@ static bool first_time(struct hcl_spin *spin)
         spin->way = NULL;
         return false;
     }
-    spin->began_ns = spin->way_ns = spin->now_ns = now_ns();
+    spin->began_ns = spin->way_ns = spin->now_ns = hcl_now_ns();
     if (!has_credit(spin)) {
         spin->way = NULL;
         return false;
@@ -195,7 +190,7 @@ bool hcl_spin_slow(struct hcl_spin *spin)
             return false;
         }
     } else {
-        spin->now_ns = now_ns();
+        spin->now_ns = hcl_now_ns();
         if (spin->way == &spin->plain) {
             set_chunk(spin, spin->now_ns - before);
         }
@@ -224,7 +219,7 @@ bool hcl_spin_slow(struct hcl_spin *spin)
  */
 static void learn_from_yield(struct hcl_spin *spin)
 {
-    uint64_t now = now_ns();
+    uint64_t now = hcl_now_ns();
 
     if (now - spin->now_ns < 2 * spin->yield_ns) {
         spin->plain.rests = 0;
@@ -270,7 +265,7 @@ void hcl_spin_sleep(struct hcl_spin *spin)
 {
     hcl_spin_missed(spin);
     spin->counts.slept++;
-    spin->asleep_ns = spin->max_ns ? now_ns() : 0;
+    spin->asleep_ns = spin->max_ns ? hcl_now_ns() : 0;
 }
 
 void hcl_spin_woke(struct hcl_spin *spin, bool found)
@@ -280,7 +275,7 @@ void hcl_spin_woke(struct hcl_spin *spin, bool found)
     if (!spin->max_ns) {
         return; /* nothing is to be learnt */
     }
-    spin->now_ns = now_ns();
+    spin->now_ns = hcl_now_ns();
     slept_ns = spin->now_ns - spin->asleep_ns;
     settle_credit(spin, 0);
     if (!found || slept_ns > SHORT_SLEEP_NS) {

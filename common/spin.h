@@ -50,12 +50,10 @@ struct hcl_spin_settings {
     uint32_t percent; /* ceiling: of one CPU's time, averaged; 1 to 100 */
 };
 
+/* Defaults, and what max_us can be set to. */
 #define HCL_SPIN_MAX_US 100
 #define HCL_SPIN_PERCENT 100
-#define HCL_SPIN_DEFAULTS                                                      \
-    {                                                                          \
-        .max_us = HCL_SPIN_MAX_US, .percent = HCL_SPIN_PERCENT                 \
-    }
+#define HCL_SPIN_LIMIT_US 1000000
 
 /* One of the two ways. */
 struct hcl_spin_way {

@@ -140,10 +140,7 @@ hcl_bench_json_print(const struct hcl_bench_json *json, FILE *out);
 
 /* ---- Measuring --------------------------------------------------------- */
 
-/* Monotonic. */
-uint64_t hcl_bench_now_ns(void);
-
-/* What one call of it takes, at best. */
+/* What one call of hcl_now_ns takes, at best. */
 uint64_t hcl_bench_clock_ns(void);
 
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench.h"
+#include "loop.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -46,24 +47,16 @@ static volatile sig_atomic_t asleep; /* on purpose */
 static volatile uint64_t answers;
 static int patience_ms = 10000;
 
-uint64_t hcl_bench_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 uint64_t hcl_bench_clock_ns(void)
 {
     uint64_t best = UINT64_MAX, start, ns;
 
     for (int round = 0; round < 5; round++) {
-        start = hcl_bench_now_ns();
+        start = hcl_now_ns();
         for (int i = 0; i < 99; i++) {
-            (void)hcl_bench_now_ns();
+            (void)hcl_now_ns();
         }
-        ns = (hcl_bench_now_ns() - start) / 100;
+        ns = (hcl_now_ns() - start) / 100;
         best = ns < best ? ns : best;
     }
     return best;
@@ -127,7 +120,7 @@ int hcl_bench_signal(void)
 /* Lets the program's own work take its time. */
 static void think(uint32_t us)
 {
-    uint64_t end_ns = hcl_bench_now_ns() + us * 1000ull;
+    uint64_t end_ns = hcl_now_ns() + us * 1000ull;
     struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000),
                            .tv_nsec = (long)(end_ns % 1000000000)};
 
@@ -142,7 +135,7 @@ static void think(uint32_t us)
         asleep = 0;
         return;
     }
-    while (hcl_bench_now_ns() < end_ns) {
+    while (hcl_now_ns() < end_ns) {
         /* computing */
     }
 }
@@ -253,7 +246,7 @@ static int run_calls(struct bench *bench, struct hcl_err *err)
 {
     uint32_t think_us = bench->counts ? bench->run->think_us : 0;
     struct slot *slot = &bench->slots[0];
-    uint64_t now_ns = hcl_bench_now_ns();
+    uint64_t now_ns = hcl_now_ns();
     bool fresh = think_us > 0 || bench->run->check;
     struct hcl_result result = {0};
     struct hcl_io io;
@@ -265,10 +258,10 @@ static int run_calls(struct bench *bench, struct hcl_err *err)
         }
         io = io_of(bench, slot);
         /* Without anything between them one look at the clock is enough. */
-        slot->start_ns = fresh ? hcl_bench_now_ns() : now_ns;
+        slot->start_ns = fresh ? hcl_now_ns() : now_ns;
         result.error = 0;
         ret = hcl_call(next_handle(bench), &io, -1, &result, err);
-        now_ns = hcl_bench_now_ns();
+        now_ns = hcl_now_ns();
         if (ret == -EINTR) {
             continue; /* a signal: either it ends, or it is asked again */
         }
@@ -314,7 +307,7 @@ static int turn(struct bench *bench, struct hcl_err *err)
     if (count < 0) {
         return hcl_process(bench->device, err);
     }
-    now_ns = hcl_bench_now_ns();
+    now_ns = hcl_now_ns();
     for (i = 0; i < count; i++) {
         struct slot *slot = results[i].user;
 
@@ -332,7 +325,7 @@ static int turn(struct bench *bench, struct hcl_err *err)
 
 static int run_many(struct bench *bench, struct hcl_err *err)
 {
-    uint64_t now_ns = hcl_bench_now_ns();
+    uint64_t now_ns = hcl_now_ns();
     uint32_t i;
     int ret = 0;
 
@@ -496,7 +489,7 @@ static void take_costs(const struct bench *bench, pid_t worker,
     getrusage(RUSAGE_SELF, &costs->usage);
     bench->result->has_worker = worker_time(worker, &costs->worker_us);
     hcl_status(bench->device, &costs->status);
-    costs->now_ns = hcl_bench_now_ns();
+    costs->now_ns = hcl_now_ns();
 }
 
 static void subtract(struct hcl_bench_result *result,

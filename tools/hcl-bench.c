@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "loop.h"
 
 struct program {
     struct hcl_bench_options options;
@@ -53,7 +54,7 @@ static int open_device(struct program *program, struct hcl_err *err)
 
     (void)hcl_bench_memory(options, &memory); /* checked with the options */
     connection.clock_ns = hcl_bench_clock_ns();
-    start_ns = hcl_bench_now_ns();
+    start_ns = hcl_now_ns();
     ret = options->local
               ? hcl_bench_local_start(
                     &program->local, options->worker, options->device, &memory,
@@ -63,7 +64,7 @@ static int open_device(struct program *program, struct hcl_err *err)
     if (ret < 0) {
         return ret;
     }
-    connection.connect_us = (hcl_bench_now_ns() - start_ns) / 1000;
+    connection.connect_us = (hcl_now_ns() - start_ns) / 1000;
     hcl_status(program->device, &connection.status);
     if (!options->json) {
         hcl_bench_text_connection(stdout, &connection);

@@ -23,14 +23,6 @@ void bench_die(const char *fmt, ...)
     exit(EXIT_FAILURE);
 }
 
-uint64_t bench_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 void bench_pin(int pid, int core)
 {
     cpu_set_t cores;

@@ -252,8 +252,6 @@ double bench_eventfd_ns(struct bench *bench);
 
 /* ---- Time and words ---------------------------------------------------- */
 
-uint64_t bench_now_ns(void);
-
 static inline void bench_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

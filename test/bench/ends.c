@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "bench.h"
+#include "loop.h"
 
 /* Rounds of the cache-line round trip, and what ends it earlier. */
 #define LINE_ROUNDS 30000
@@ -80,11 +81,11 @@ static double use_line(struct bench *bench)
     size_t count = 0;
 
     line_rounds(line, 1, LINE_BLOCK);
-    first = now = bench_now_ns();
+    first = now = hcl_now_ns();
     do {
         begin = now;
         line_rounds(line, (count + 1) * LINE_BLOCK + 1, LINE_BLOCK);
-        now = bench_now_ns();
+        now = hcl_now_ns();
         blocks[count++] = now - begin;
     } while (count < LINE_ROUNDS / LINE_BLOCK && now - first < LINE_MOST_NS);
     store(&line[0].word, LINE_STOP);
@@ -101,9 +102,9 @@ static double use_line(struct bench *bench)
 /* The device of a peer: it takes its time, too. */
 static void do_job(uint32_t job_us)
 {
-    uint64_t until = bench_now_ns() + job_us * UINT64_C(1000);
+    uint64_t until = hcl_now_ns() + job_us * UINT64_C(1000);
 
-    while (job_us && bench_now_ns() < until) {
+    while (job_us && hcl_now_ns() < until) {
     }
 }
 
@@ -219,8 +220,8 @@ static void idle(uint32_t us)
     if (us >= SLEEP_FROM_US) {
         clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
     } else if (us > 0) {
-        end = bench_now_ns() + us * UINT64_C(1000);
-        while (bench_now_ns() < end) {
+        end = hcl_now_ns() + us * UINT64_C(1000);
+        while (hcl_now_ns() < end) {
         }
     }
 }
@@ -252,23 +253,23 @@ static double use_trips(struct bench *bench,
     for (i = 0; i < WARM_UP_TRIPS; i++) {
         trip(bench, transport, i);
     }
-    begin = bench_now_ns();
+    begin = hcl_now_ns();
     for (; i < bench->work.count; i++) {
         if (transport->trip && i % LOOK_TRIPS == 0 &&
-            bench_now_ns() - begin > SLOWER * bench->part_ns) {
+            hcl_now_ns() - begin > SLOWER * bench->part_ns) {
             break;
         }
         if (idle_us > 0) {
             idle(idle_us);
-            begin = bench_now_ns();
+            begin = hcl_now_ns();
         }
         trip(bench, transport, i);
         if (idle_us > 0) {
-            spent += bench_now_ns() - begin;
+            spent += hcl_now_ns() - begin;
         }
     }
     if (!idle_us) {
-        spent = bench_now_ns() - begin;
+        spent = hcl_now_ns() - begin;
     }
     return (double)spent / (double)(i - WARM_UP_TRIPS);
 }
@@ -299,16 +300,16 @@ static uint64_t use_stream(struct bench *bench,
 static uint64_t time_stream(struct bench *bench,
                             const struct bench_transport *transport)
 {
-    uint64_t begin = bench_now_ns(), ns, sum;
+    uint64_t begin = hcl_now_ns(), ns, sum;
 
     sum = use_stream(bench, transport);
     if (bench->acknowledge) {
         transport->receive(bench, message, BENCH_TRIP_BYTES);
-        ns = bench_now_ns() - begin;
+        ns = hcl_now_ns() - begin;
         bench_link_finish(bench);
     } else {
         bench_link_finish(bench);
-        ns = bench_now_ns() - begin;
+        ns = hcl_now_ns() - begin;
     }
     if (bench->page->sum != sum) {
         bench_die("%s: what came has a wrong sum", transport->name);

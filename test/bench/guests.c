@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "bench.h"
+#include "loop.h"
 
 #define TIMEOUT_MS 10000
 #define POOL_BYTES (4u << 20)
@@ -109,7 +110,7 @@ void guests_turn(struct guests *guests)
     for (uint32_t i = 0; i < guests->count; i++) {
         struct guest *guest = &guests->of[i];
         int count = hcl_reap(guest->device, results, GUESTS_MOST_QUEUED);
-        uint64_t now_ns = bench_now_ns();
+        uint64_t now_ns = hcl_now_ns();
 
         if (count < 0) {
             bench_die("A8: a connection has ended");

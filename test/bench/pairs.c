@@ -17,6 +17,7 @@
 #include <hcl.h>
 #include <libxenvchan.h>
 
+#include "loop.h"
 #include "rows.h"
 
 #define CONNECT_MS 10000
@@ -117,7 +118,7 @@ static void vchan_trip(const struct ends *ends, uint64_t seed)
 static void run_phase(const struct ends *ends, struct client *client,
                       uint32_t phase)
 {
-    uint64_t before = bench_now_ns(), after;
+    uint64_t before = hcl_now_ns(), after;
 
     for (uint64_t i = 0;
          __atomic_load_n(&pairs->phase, __ATOMIC_RELAXED) == phase; i++) {
@@ -126,7 +127,7 @@ static void run_phase(const struct ends *ends, struct client *client,
         } else {
             vchan_trip(ends, i);
         }
-        after = bench_now_ns();
+        after = hcl_now_ns();
         if (client->count < MOST_TRIPS) {
             client->ns[client->count++] = (uint32_t)(after - before);
         }
@@ -244,13 +245,13 @@ void bench_pairs_measure(double seconds)
 {
     struct bench_values medians[BENCH_NUM_TRANSPORTS] = {0};
     struct bench_values tails[BENCH_NUM_TRANSPORTS] = {0};
-    uint64_t end = bench_now_ns() + (uint64_t)(seconds * 1e9);
+    uint64_t end = hcl_now_ns() + (uint64_t)(seconds * 1e9);
 
     do {
         turn(PHASE_HCL, &medians[BENCH_HCL], &tails[BENCH_HCL]);
         turn(PHASE_VCHAN, &medians[BENCH_VCHAN_BLOCKING],
              &tails[BENCH_VCHAN_BLOCKING]);
-    } while (bench_now_ns() < end);
+    } while (hcl_now_ns() < end);
     report("64 B round trip, median, 4 pairs of processes on 2 cores", medians);
     report("64 B round trip, p99.9, 4 pairs of processes on 2 cores", tails);
 }

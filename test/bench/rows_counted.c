@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "count.h"
+#include "loop.h"
 #include "rows.h"
 #include "sink.h"
 
@@ -29,7 +30,7 @@ static double stream(struct bench *bench, enum bench_way way, uint32_t bytes,
 /* Until the time is up, but never with too few to be a result. */
 static bool goes_on(const struct bench_values *values, uint64_t end)
 {
-    return bench_now_ns() < end || values->count < BENCH_LEAST_SAMPLES;
+    return hcl_now_ns() < end || values->count < BENCH_LEAST_SAMPLES;
 }
 
 /* What both sides of a way have done since @before. */
@@ -76,7 +77,7 @@ static void count_lengths(struct bench *bench, uint64_t end)
     struct bench_values rates = {0}, shorts = {0};
     double limit;
 
-    for (unsigned int turn = 0; bench_now_ns() < end; turn++) {
+    for (unsigned int turn = 0; hcl_now_ns() < end; turn++) {
         double a = stream(bench, BENCH_UNREAD,
                           turn & 1 ? LONG_BYTES : SHORT_BYTES, MESSAGES);
         double b = stream(bench, BENCH_UNREAD,
@@ -116,10 +117,10 @@ void bench_count_row(struct bench *bench, const char *id, double seconds)
     uint64_t ns = (uint64_t)(seconds * 1e9);
 
     if (strcmp(id, "A6") == 0) {
-        count_copied(bench, id, bench_now_ns() + ns / 2);
-        count_lengths(bench, bench_now_ns() + ns / 2);
+        count_copied(bench, id, hcl_now_ns() + ns / 2);
+        count_lengths(bench, hcl_now_ns() + ns / 2);
     } else {
-        count_notifications(bench, id, bench_now_ns() + ns);
+        count_notifications(bench, id, hcl_now_ns() + ns);
     }
 }
 
@@ -148,7 +149,7 @@ void bench_count_xen_row(struct bench *bench, double seconds)
 {
     uint64_t ns = (uint64_t)(seconds * 1e9);
 
-    count_grants(bench, bench_now_ns() + ns / 3);
-    count_notifications(bench, "B4", bench_now_ns() + ns / 3);
-    count_copied(bench, "B4", bench_now_ns() + ns / 3);
+    count_grants(bench, hcl_now_ns() + ns / 3);
+    count_notifications(bench, "B4", hcl_now_ns() + ns / 3);
+    count_copied(bench, "B4", hcl_now_ns() + ns / 3);
 }

@@ -10,6 +10,7 @@
 
 #include "guests.h"
 #include "histogram.h"
+#include "loop.h"
 #include "rows.h"
 
 #define JOB_US 10
@@ -220,7 +221,7 @@ static void take_sample(struct fair *fair)
 static void measure_slice(struct fair *fair, uint64_t ns)
 {
     bool windows = fair->plan->measure == JAIN;
-    uint64_t begin = bench_now_ns(), now;
+    uint64_t begin = hcl_now_ns(), now;
 
     fair->worst = 0;
     hcl_histogram_clear(&fair->latency);
@@ -231,7 +232,7 @@ static void measure_slice(struct fair *fair, uint64_t ns)
         if (windows && is_window(fair)) {
             end_window(fair);
         }
-        now = bench_now_ns();
+        now = hcl_now_ns();
     } while (now - begin < ns || (windows && fair->worst == 0));
     if (all_since(fair, fair->slice) >= LEAST_BUSY * (double)(now - begin)) {
         take_sample(fair);
@@ -321,8 +322,7 @@ void bench_fair_measure(struct bench *bench, double seconds)
         memset(&fair, 0, sizeof(fair));
         fair.plan = &cases[i];
         start(&fair);
-        for (uint64_t end = bench_now_ns() + WARM_UP_NS;
-             bench_now_ns() < end;) {
+        for (uint64_t end = hcl_now_ns() + WARM_UP_NS; hcl_now_ns() < end;) {
             guests_turn(&fair.guests);
         }
         for (int slice = 0; slice < SLICES; slice++) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loop.h"
 #include "rows.h"
 
 #define SAMPLE_MOST_NS 20000000
@@ -164,7 +165,7 @@ static void sample(struct bench *bench, const struct bench_row *row,
                    struct bench_found *found)
 {
     enum bench_placement at = BENCH_ANY;
-    uint64_t begin = bench_now_ns();
+    uint64_t begin = hcl_now_ns();
     double line = 0, again, hcl_ns, peer_ns = 0;
 
     if (!row->any) {
@@ -180,7 +181,7 @@ static void sample(struct bench *bench, const struct bench_row *row,
     if (!row->any) {
         again = bench_measure_line(bench);
         if (fabs(line - again) > AGREE * fmin(line, again) ||
-            bench_now_ns() - begin > SAMPLE_MOST_NS) {
+            hcl_now_ns() - begin > SAMPLE_MOST_NS) {
             return;
         }
         line = (line + again) / 2;
@@ -210,9 +211,9 @@ void bench_measure(struct bench *bench, const struct bench_row *row,
             set_up(bench, &peers[num_peers++], row, i, ret_found);
         }
     }
-    end = bench_now_ns() + (uint64_t)(seconds * 1e9);
+    end = hcl_now_ns() + (uint64_t)(seconds * 1e9);
     /* Each turn of such a row gives each peer a sample. */
-    for (; bench_now_ns() < end || (row->any && turn < BENCH_LEAST_SAMPLES);
+    for (; hcl_now_ns() < end || (row->any && turn < BENCH_LEAST_SAMPLES);
          turn++) {
         for (int i = 0; i < num_peers; i++) {
             sample(bench, row, &hcl, &peers[i], turn & 1, ret_found);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "console.h"
+#include "loop.h"
 
 /* A message that takes longer is lost; so many may be, at first. */
 #define LOST_MS 1000
@@ -83,11 +84,11 @@ void bench_console_serve(struct bench *bench)
     bench_link_ready(bench);
     kill(other_reader, SIGSTOP);
     answered = synchronise();
-    begin = bench_now_ns();
+    begin = hcl_now_ns();
     for (uint64_t i = 0; i < bench->work.count && answered; i++) {
         answered = trip(i);
     }
-    bench->page->sum = bench_now_ns() - begin;
+    bench->page->sum = hcl_now_ns() - begin;
     kill(other_reader, SIGCONT);
     if (!answered) {
         bench_die("the console does not answer, or not rightly");

@@ -16,6 +16,7 @@
 
 #include "bench.h"
 #include "count.h"
+#include "loop.h"
 #include "sink.h"
 
 #define CONNECT_MS 10000
@@ -297,14 +298,14 @@ static uint64_t hcl_stream(struct bench *bench)
     buffers = stream.left;
     sum = stream.copied ? bench_fill(message, stream.bytes, 0) * buffers : 0;
     ask(stream.side, &before);
-    begin = bench_now_ns();
+    begin = hcl_now_ns();
     while (stream.left > 0 || stream.num_free < stream.buffers) {
         while (stream.left > 0 && stream.num_free > 0) {
             submit(&stream);
         }
         reap(&stream);
     }
-    ns = bench_now_ns() - begin;
+    ns = hcl_now_ns() - begin;
     ask(stream.side, &after);
     if (!stream.unread && after.sum - before.sum != stream.sum + sum) {
         bench_die("hcl: what came has a wrong sum");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "loop.h"
 
 static void begin_nothing(struct bench *bench)
 {
@@ -40,11 +41,11 @@ double bench_eventfd_ns(struct bench *bench)
     int fd = bench->fds[BENCH_FD_EVENT_UP];
     uint64_t begin, one = 1, times = 100000, ns;
 
-    begin = bench_now_ns();
+    begin = hcl_now_ns();
     for (uint64_t i = 0; i < times; i++) {
         bench_write_all(fd, &one, sizeof(one));
     }
-    ns = bench_now_ns() - begin;
+    ns = hcl_now_ns() - begin;
     bench_read_lines(fd, &one, sizeof(one)); /* all of them */
     return (double)ns / (double)times;
 }
@@ -130,7 +131,7 @@ static uint64_t memcpy_stream(struct bench *bench)
     static uint8_t to[BENCH_MESSAGE_BYTES] __attribute__((aligned(4096)));
     const struct bench_work *work = &bench->work;
     uint64_t n = work->count, rest = bench_fill(from, work->bytes, 0), sum = 0;
-    uint64_t begin = bench_now_ns(), ns;
+    uint64_t begin = hcl_now_ns(), ns;
 
     for (uint64_t i = 0; i < n; i++) {
         *(uint64_t *)from = i;
@@ -139,7 +140,7 @@ static uint64_t memcpy_stream(struct bench *bench)
         memcpy(to, through, work->bytes);
         sum += bench_add(to, work->bytes);
     }
-    ns = bench_now_ns() - begin;
+    ns = hcl_now_ns() - begin;
     if (sum != n * (n - 1) / 2 + n * rest) {
         bench_die("memcpy: a wrong sum");
     }

@@ -11,6 +11,7 @@
 #include <libxenvchan.h>
 
 #include "bench.h"
+#include "loop.h"
 
 #define NUM_SIZES 4
 
@@ -85,9 +86,9 @@ double bench_notify_ns(int own_domid)
         bench_die("no event channel: %s", strerror(errno));
     }
     for (int i = 0; i < NOTIFY_TIMES; i++) {
-        begin = bench_now_ns();
+        begin = hcl_now_ns();
         xenevtchn_notify(from, (evtchn_port_t)here);
-        spent += bench_now_ns() - begin;
+        spent += hcl_now_ns() - begin;
         take_event(to);
     }
     xenevtchn_close(from);

@@ -15,6 +15,7 @@
 
 #include "bench.h"
 #include "console.h"
+#include "loop.h"
 
 /* The device that is attached and detached. */
 #define LATE "late0"
@@ -90,9 +91,9 @@ static void serve_attach(struct bench *bench)
     bench_link_ready(bench);
     pid = start_hclctl("attach", "device=" LATE);
     await_node(store, dir);
-    begin = bench_now_ns();
+    begin = hcl_now_ns();
     bench_link_hear();
-    bench->page->sum = bench_now_ns() - begin;
+    bench->page->sum = hcl_now_ns() - begin;
     end_hclctl(pid);
     xs_close(store);
 }
